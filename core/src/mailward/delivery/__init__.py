@@ -1,0 +1,1 @@
+"""Delivery: attempts, retries and delivery status notifications, on top of the spool."""

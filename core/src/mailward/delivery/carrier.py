@@ -1,0 +1,154 @@
+"""One message, one attempt, and what it means on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import structlog
+from attrs import define, field, frozen
+
+from mailward.delivery.attempt import Attempt, Router
+from mailward.delivery.bounce import Bouncer
+from mailward.delivery.outcome import Settled, put_off, settle, without_delivered
+from mailward.delivery.retry import Retry
+from mailward.engine.core_settings import DeliverySettings
+from mailward.hooks.context import Clock
+from mailward.spool.committer import Committer
+from mailward.spool.entry import Entry
+from mailward.spool.folders import Vanished
+from mailward.spool.spool import Spool
+from mailward.values.delivery import Content, Result, Status
+from mailward.values.envelope import MessageInfo
+from mailward.values.errors import SpoolError
+from mailward.values.event import Delivered, Event, Queued
+
+_log = structlog.get_logger("mailward.delivery")
+_DISK_FIRST_S = 0.5
+_DISK_MAX_S = 30.0
+
+
+@frozen
+class Carried:
+    """What came of an attempt: ``waiting`` is the entry in the slow queue, ``notice`` a notification to deliver.
+
+    ``reached`` and ``unreachable`` name next hops.
+    """
+
+    waiting: Entry | None
+    notice: Entry | None
+    reached: frozenset[str]
+    unreachable: frozenset[str]
+
+
+def _hops(results: tuple[Result, ...], status: Status) -> frozenset[str]:
+    return frozenset([result.next_hop for result in results if result.status is status and result.next_hop])
+
+
+@define(eq=False)
+class _Progress:
+    """Writes down what is delivered while other recipients of the message are still under way."""
+
+    entry: Entry
+    update: Callable[[Entry], Awaitable[None]]
+    lock: asyncio.Lock = field(factory=asyncio.Lock)
+
+    async def note(self, results: tuple[Result, ...]) -> None:
+        async with self.lock:
+            left = without_delivered(self.entry, results)
+            if left is not self.entry and left.envelope.recipients:
+                self.entry = left
+                await self.update(left)
+
+
+@frozen(eq=False)
+class Carrier:
+    """Carries messages to their next hops, one attempt at a time, and writes down what happened."""
+
+    spool: Spool
+    committer: Committer
+    router: Router
+    settings: DeliverySettings
+    bouncer: Bouncer
+    clock: Clock
+    emit: Callable[[Event], None]
+    limit: asyncio.Semaphore
+
+    async def carry(self, entry: Entry) -> Carried:
+        """Attempt a message once. Raises Vanished where its file is gone, SpoolError where it cannot be read."""
+        content = self.spool.content(entry)
+        message = MessageInfo(entry.id, entry.envelope, content.size_bytes, content.head(), entry.attempts)
+        progress = _Progress(entry, self._update)
+        results = await Attempt(self.router, message, content, self.limit, progress.note).run()
+        retry, now, jitter = Retry.of(self.settings), self.clock.time(), random.uniform(-1.0, 1.0)
+        settled = settle(entry, results, retry, now, jitter)
+        notice = None
+        if settled.failed:
+            try:
+                notice = await self._notify(entry, content, settled.failed)
+            except SpoolError as error:
+                # Their sender has not been told: they stay in the queue until that can be done.
+                _log.error("notification not written", id=entry.id, problem=str(error))
+                left = tuple(result for result in results if result.status is not Status.DELIVERED)
+                settled = Settled(put_off(entry, left, retry, now, jitter), ())
+        await self._write_down(entry, settled, results)
+        self.emit(Delivered(message_id=entry.id, results=results, queue=entry.queue, attempts=entry.attempts + 1))
+        if settled.entry is not None:
+            self._tell_queued(settled.entry)
+        reached, unreachable = _hops(results, Status.DELIVERED), _hops(results, Status.UNREACHABLE)
+        return Carried(settled.entry, notice, reached, unreachable)
+
+    async def _notify(self, entry: Entry, content: Content, failed: tuple[Result, ...]) -> Entry | None:
+        reason = next((str(one.reply) for one in failed if one.reply is not None), "not delivered in time")
+        return await self.bouncer.bounce(
+            entry.envelope,
+            failed,
+            content,
+            message_id=entry.id,
+            return_full=self.settings.return_full,
+            reason=reason,
+        )
+
+    async def _write_down(self, entry: Entry, settled: Settled, results: tuple[Result, ...]) -> None:
+        after = settled.entry
+        try:
+            if after is None:
+                await self._insist(entry.id, lambda: self.committer.remove(entry))
+            elif any(result.status is Status.DELIVERED for result in results) or settled.failed:
+                await self._insist(entry.id, lambda: self.committer.update(after, source=entry.queue))
+            else:
+                await self.committer.update(after, source=entry.queue)
+        except Vanished:
+            _log.warning("queue file went away during delivery", id=entry.id)
+        except SpoolError as error:
+            # Nobody got a copy, so nothing is repeated by going on with the state in memory.
+            _log.error("state not written", id=entry.id, problem=str(error))
+
+    async def _update(self, entry: Entry) -> None:
+        await self._insist(entry.id, lambda: self.committer.update(entry))
+
+    async def _insist(self, message_id: str, step: Callable[[], Awaitable[object]]) -> None:
+        """Write until the disk takes it: what was delivered must not be delivered again."""
+        wait_s = _DISK_FIRST_S
+        while True:
+            try:
+                await step()
+                return
+            except Vanished:
+                raise
+            except SpoolError as error:
+                _log.error("state not written, trying again", id=message_id, problem=str(error), wait_s=wait_s)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _DISK_MAX_S)
+
+    def _tell_queued(self, entry: Entry) -> None:
+        self.emit(
+            Queued(
+                message_id=entry.id,
+                queue=entry.queue,
+                reason=entry.reason,
+                recipients=entry.envelope.recipients,
+                retry_at=entry.retry_at,
+            )
+        )

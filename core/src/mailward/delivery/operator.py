@@ -1,0 +1,78 @@
+"""Requests of the operator, carried out by the gateway that owns the queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+from attrs import frozen
+
+from mailward.spool.control import Asked, Inbox
+from mailward.spool.entry import Entry, Queue
+from mailward.spool.operate import Operated, Outcome, operate
+from mailward.spool.spool import Spool
+from mailward.values.errors import SpoolError
+from mailward.values.event import Custom, Event, Queued
+
+_log = structlog.get_logger("mailward.delivery")
+POLL_S = 1.0
+
+
+class Attempts(Protocol):
+    """What the operator must know of the attempts: the runner."""
+
+    def withdraw(self, message_id: str) -> Callable[[], None] | None:
+        """Take a message out of the schedule; how to put it back, or None while an attempt is in progress."""
+        ...
+
+    def submit(self, entries: tuple[Entry, ...]) -> None:
+        """Take entries into the schedule."""
+        ...
+
+
+@frozen(eq=False)
+class Operator:
+    """Looks for requests about once a second, carries them out and answers them."""
+
+    spool: Spool
+    attempts: Attempts
+    emit: Callable[[Event], None]
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        inbox = Inbox(self.spool.control)
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                for asked in inbox.asked():
+                    inbox.answer(asked, await self._carry_out(asked))
+            except SpoolError as error:
+                _log.error("control folder cannot be used", problem=str(error))
+
+    async def _carry_out(self, asked: Asked) -> tuple[Outcome, ...]:
+        outcomes: list[Outcome] = []
+        for message_id in asked.request.ids:
+            put_back = self.attempts.withdraw(message_id)
+            if put_back is None:
+                outcomes.append(Outcome(message_id, False, "is being delivered at this moment"))
+                continue
+            done = Operated(Outcome(message_id, False, "interrupted"))
+            try:
+                done = await asyncio.to_thread(operate, self.spool, asked.request, message_id)
+            finally:
+                self._follow(asked, message_id, done, put_back)
+            outcomes.append(done.outcome)
+        return tuple(outcomes)
+
+    def _follow(self, asked: Asked, message_id: str, done: Operated, put_back: Callable[[], None]) -> None:
+        if not done.outcome.ok or (done.entry is not None and done.entry.id != message_id):
+            put_back()
+        if done.entry is not None and done.entry.queue in (Queue.FAST, Queue.SLOW):
+            self.attempts.submit((done.entry,))
+        if done.entry is not None and done.entry.queue is Queue.HOLD:
+            self.emit(Queued(message_id=message_id, queue=Queue.HOLD, reason=done.entry.reason))
+        if done.outcome.ok:
+            fields = (("message_id", message_id), ("outcome", done.outcome.text))
+            self.emit(Custom(plugin="core", rule=f"queue-{asked.request.verb}", fields=fields))

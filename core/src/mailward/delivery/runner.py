@@ -1,0 +1,244 @@
+"""The runner: takes queued messages to their next hops, and keeps the queue true to what happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import structlog
+
+from mailward.delivery.attempt import Router
+from mailward.delivery.bounce import Bouncer
+from mailward.delivery.carrier import Carrier
+from mailward.delivery.operator import Operator
+from mailward.delivery.schedule import Due, Schedule
+from mailward.engine.core_settings import DeliverySettings
+from mailward.hooks.context import Clock
+from mailward.spool.committer import Committer
+from mailward.spool.entry import Entry, Queue
+from mailward.spool.folders import Vanished
+from mailward.spool.record import Damaged
+from mailward.spool.spool import Spool
+from mailward.values.delivery import Content, Result
+from mailward.values.envelope import Envelope
+from mailward.values.errors import SpoolError
+from mailward.values.event import Event, Queued
+
+_log = structlog.get_logger("mailward.delivery")
+_LONGEST_SLEEP_S = 60.0
+_RECOVER_STEP = 500
+_MOMENT_S = 0.05
+
+
+class Runner:
+    """Delivers what is in the fast queue at once, what is in the slow queue when its time comes.
+
+    What happened is written to disk before the next step, so that a crash at any moment loses
+    nothing and repeats only the attempts that were in progress.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        committer: Committer,
+        router: Router,
+        settings: DeliverySettings,
+        hostname: str,
+        clock: Clock,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._spool = spool
+        self._settings = settings
+        self._clock = clock
+        self._emit = emit
+        self._bouncer = Bouncer(spool, committer, hostname, emit)
+        limit = asyncio.Semaphore(settings.concurrency)
+        self._carrier = Carrier(spool, committer, router, settings, self._bouncer, clock, emit, limit)
+        self._operator = Operator(spool, self, emit)
+        self._schedule = Schedule()
+        self._active: dict[str, asyncio.Task[None]] = {}
+        self._slow_active = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._control: asyncio.Task[None] | None = None
+        self._running = False
+        committer.unclaimed = self.submit
+
+    async def start(self) -> int:
+        """Take up what is on disk, and begin; how many messages wait for delivery. Raises SpoolError.
+
+        Held and quarantined messages stay where they are.
+        """
+        count = 0
+        for count, entry in enumerate(self._spool.recover(), 1):
+            self._add(entry)
+            if count % _RECOVER_STEP == 0:
+                await asyncio.sleep(0)
+        self._running = True
+        self._control = asyncio.create_task(self._operator.run(), name="mailward-control")
+        self._pump()
+        return len(self._schedule)
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Begin nothing more, and give the attempts in progress ``grace_s`` seconds; the rest stays on disk."""
+        self._running = False
+        if self._timer is not None:
+            self._timer.cancel()
+        ending = list(self._active.values())
+        if self._control is not None:
+            self._control.cancel()
+            await asyncio.wait([self._control])
+        if ending:
+            _, late = await asyncio.wait(ending, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    def submit(self, entries: Sequence[Entry]) -> None:
+        """Take committed entries: fast ones are attempted at once, slow ones when due, others only reported.
+
+        Before `start` and after `stop` it does nothing: what is on disk is found at the next start.
+        """
+        if not self._running:
+            return
+        for entry in entries:
+            if entry.id not in self._active:
+                self._add(entry)
+            if entry.queue is not Queue.FAST:
+                self._tell_queued(entry)
+        self._pump()
+
+    async def bounce(
+        self, envelope: Envelope, failures: Sequence[Result], original: Content | bytes, reason: str = ""
+    ) -> str:
+        """Queue a failure notification to the envelope's sender, durably, and deliver it.
+
+        ``original`` as bytes is the header block: nothing of the content goes back then, which is
+        what refused content wants. As `Content` it is the whole message, returned by RET and
+        ``return_full``. Returns the notification's id, empty where none is due (null sender,
+        NOTIFY=NEVER); either way Bounced is emitted. Raises SpoolError: nothing is queued.
+        """
+        full = self._settings.return_full
+        notice = await self._bouncer.bounce(envelope, failures, original, return_full=full, reason=reason)
+        if notice is None:
+            return ""
+        self.submit((notice,))
+        return notice.id
+
+    def withdraw(self, message_id: str) -> Callable[[], None] | None:
+        """Take a message out of the schedule; how to put it back, or None while an attempt is in progress."""
+        if message_id in self._active:
+            return None
+        due_at = self._schedule.forget(message_id)
+        return partial(self._put_back, message_id, due_at)
+
+    def _put_back(self, message_id: str, due_at: float | None) -> None:
+        if due_at is not None:
+            self._schedule.add_slow(message_id, due_at)
+            self._pump()
+
+    def __len__(self) -> int:
+        """How many messages wait or are under way."""
+        return len(self._schedule) + len(self._active)
+
+    def _add(self, entry: Entry) -> None:
+        if entry.queue is Queue.FAST:
+            self._schedule.add_fast(entry)
+        elif entry.queue is Queue.SLOW:
+            self._schedule.add_slow(entry.id, entry.retry_at)
+
+    def _tell_queued(self, entry: Entry) -> None:
+        self._emit(
+            Queued(
+                message_id=entry.id,
+                queue=entry.queue,
+                reason=entry.reason,
+                recipients=entry.envelope.recipients,
+                retry_at=entry.retry_at,
+            )
+        )
+
+    def _pump(self) -> None:
+        """Begin what is due, as far as there is room."""
+        while self._running and len(self._active) < self._settings.concurrency:
+            due = self._next()
+            if due is None:
+                break
+            if due.id in self._active:
+                # Its last attempt is just ending.
+                self._schedule.add_slow(due.id, self._clock.time() + _MOMENT_S)
+                continue
+            slow = due.queue is Queue.SLOW
+            self._slow_active += slow
+            task = asyncio.create_task(self._attempt(due), name=f"mailward-deliver-{due.id}")
+            self._active[due.id] = task
+            task.add_done_callback(partial(self._ended, due.id, slow))
+        self._set_timer()
+
+    def _next(self) -> Due | None:
+        # Retries get half the room at most, so that a dead next hop with a long queue delays nobody
+        # else, and one place at least, so that busy days do not starve them.
+        slow_room = max(1, self._settings.concurrency // 2)
+        now = self._clock.time()
+        if self._slow_active == 0:
+            return self._schedule.take_slow(now) or self._schedule.take_fast()
+        due = self._schedule.take_fast()
+        if due is None and self._slow_active < slow_room:
+            due = self._schedule.take_slow(now)
+        return due
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        next_at = self._schedule.next_at()
+        if not self._running or next_at is None or len(self._active) >= self._settings.concurrency:
+            return
+        wait_s = next_at - self._clock.time()
+        if wait_s <= 0 and self._slow_active:
+            # It is due, but retries have all the room they get; the end of one of them pumps again.
+            return
+        # Sleeps are short so that a clock that is set is noticed.
+        self._timer = asyncio.get_running_loop().call_later(min(max(wait_s, 0.0), _LONGEST_SLEEP_S), self._pump)
+
+    def _ended(self, message_id: str, slow: bool, task: asyncio.Task[None]) -> None:
+        del self._active[message_id]
+        self._slow_active -= slow
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("delivery attempt failed", id=message_id, exc_info=task.exception())
+            self._later(message_id)
+        self._pump()
+
+    def _later(self, message_id: str) -> None:
+        self._schedule.add_slow(message_id, self._clock.time() + self._settings.retry_first_s)
+
+    async def _attempt(self, due: Due) -> None:
+        try:
+            entry = due.entry or self._load(due)
+            carried = await self._carrier.carry(entry)
+        except Vanished:
+            _log.warning("queue file went away", id=due.id)
+            return
+        except Damaged as error:
+            self._spool.set_aside(due.id, due.queue, error)
+            return
+        except SpoolError as error:
+            _log.error("queue file cannot be used, trying later", id=due.id, problem=str(error))
+            self._later(due.id)
+            return
+        for hop in carried.reached:
+            moved = self._schedule.answers(hop)
+            if moved:
+                _log.info("next hop answers, queue reordered", next_hop=hop, moved=moved)
+        if carried.waiting is not None:
+            self._schedule.add_slow(due.id, carried.waiting.retry_at, carried.unreachable)
+        if carried.notice is not None:
+            self.submit((carried.notice,))
+
+    def _load(self, due: Due) -> Entry:
+        """The entry, from the queue where it should be or from the other one."""
+        try:
+            return self._spool.load(due.id, due.queue)
+        except Vanished:
+            return self._spool.load(due.id, Queue.FAST if due.queue is Queue.SLOW else Queue.SLOW)

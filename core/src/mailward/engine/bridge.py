@@ -1,0 +1,155 @@
+"""Where sync and async meet: one function calls any hook implementation under a deadline.
+
+`ThreadBridge` is for processes with an event loop that must not stall (gateway, embedders): plain
+functions run in threads. `TimerBridge` is for scan processes, which work on one message at a time:
+plain functions run in place and are interrupted by a timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import signal
+import threading
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from mailward.values.errors import MailwardError, PluginFault
+
+Collect = Callable[[Any], Any]
+"""Turns what an implementation returned (perhaps a generator) into what the caller wants, under the deadline."""
+
+
+class _Overdue(BaseException):
+    """The timer rang. Not an Exception, so that a plugin's ``except Exception`` does not keep it."""
+
+
+@contextmanager
+def timer(timeout_s: float) -> Iterator[None]:
+    """Interrupt the block after ``timeout_s``; elsewhere than in the main thread, and for infinity, no limit."""
+    if _bound(timeout_s) is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(signum: int, frame: object) -> None:
+        raise _Overdue
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, timeout_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class Bridge(Protocol):
+    """Calls a hook implementation and collects its answer."""
+
+    async def call(
+        self, function: Callable[..., Any], arguments: dict[str, Any], collect: Collect, timeout_s: float, quick: bool
+    ) -> Any:
+        """What ``collect`` made of the answer; raises PluginFault where there is none."""
+        ...
+
+
+def _bound(timeout_s: float) -> float | None:
+    return None if timeout_s == float("inf") else timeout_s
+
+
+async def _finish(answer: Any, collect: Collect) -> Any:
+    if isinstance(answer, Awaitable):
+        answer = await answer
+    if isinstance(answer, AsyncIterator):
+        answer = [item async for item in answer]
+    return collect(answer)
+
+
+def fault(error: BaseException) -> PluginFault:
+    """What an exception of a plugin is called in findings and events: its type, text and place."""
+    if isinstance(error, (_Overdue, TimeoutError)):
+        return PluginFault("deadline", "no answer in time")
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
+    return PluginFault("raised", f"{type(error).__name__}: {error}{place}")
+
+
+class TimerBridge:
+    """For processes that work on one thing at a time."""
+
+    async def call(
+        self, function: Callable[..., Any], arguments: dict[str, Any], collect: Collect, timeout_s: float, quick: bool
+    ) -> Any:
+        """See `Bridge`."""
+        try:
+            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+                async with asyncio.timeout(_bound(timeout_s)):
+                    return await _finish(function(**arguments), collect)
+            with timer(timeout_s):
+                return collect(function(**arguments))
+        except MailwardError:
+            raise
+        except (Exception, SystemExit, _Overdue) as error:  # the isolation boundary of plugins
+            raise fault(error) from error
+
+
+class ThreadBridge:
+    """For processes whose event loop must go on: plain functions run in threads.
+
+    A plain function that outlives its deadline keeps its thread until it returns; once
+    ``max_stuck`` of them hang, further plain functions fail at once instead of queueing up.
+    """
+
+    def __init__(self, threads: int = 32, max_stuck: int = 16) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="mailward-hook")
+        self._max_stuck = max_stuck
+        self._stuck = 0
+
+    async def call(
+        self, function: Callable[..., Any], arguments: dict[str, Any], collect: Collect, timeout_s: float, quick: bool
+    ) -> Any:
+        """See `Bridge`."""
+        try:
+            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+                async with asyncio.timeout(_bound(timeout_s)):
+                    return await _finish(function(**arguments), collect)
+            if quick:
+                with timer(timeout_s):
+                    return collect(function(**arguments))
+            return await self._in_thread(function, arguments, collect, timeout_s)
+        except MailwardError:
+            raise
+        except (Exception, SystemExit, _Overdue) as error:  # the isolation boundary of plugins
+            raise fault(error) from error
+
+    async def _in_thread(
+        self, function: Callable[..., Any], arguments: dict[str, Any], collect: Collect, timeout_s: float
+    ) -> Any:
+        if self._stuck >= self._max_stuck:
+            raise PluginFault("deadline", f"{self._stuck} earlier calls of plain functions still hang")
+        def run() -> Any:
+            try:
+                return collect(function(**arguments))
+            except StopIteration as error:  # no future can hold one: it would hang
+                raise RuntimeError("StopIteration") from error
+
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._pool, run)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), _bound(timeout_s))
+        except TimeoutError:
+            self._stuck += 1
+            future.add_done_callback(self._unstick)
+            raise
+
+    def _unstick(self, future: asyncio.Future[Any]) -> None:
+        self._stuck -= 1
+        if not future.cancelled():
+            future.exception()
+
+    def close(self) -> None:
+        """Let the threads go; those that hang are left behind."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,191 @@
+"""From TOML values to settings: one reader for every type a settings class may use, errors as problems."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import attrs
+import jinja2
+from cattrs import BaseValidationError, Converter
+from cattrs.errors import StructureHandlerNotFoundError
+
+from mailward.hooks.settings import ByteSize, Seconds, Secret, Template
+from mailward.values.action import ACTIONS, Action
+from mailward.values.address import Address
+from mailward.values.errors import ConfigError, Problem
+from mailward.values.masks import Masks
+from mailward.values.reply import Reply
+
+T = TypeVar("T")
+
+_SIZES = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
+_TIMES = {"": 1, "ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86_400}
+_AMOUNT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*")
+_WORDS: dict[type, str] = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
+
+
+def structure(kind: type[T], table: Mapping[str, Any], key: str, source: str) -> T:
+    """Build the settings class ``kind`` from a TOML table; ``key`` is the table's dotted name.
+
+    Raises ConfigError with every problem of the table: unknown keys (with the nearest known one),
+    wrong types, values out of range, missing keys.
+    """
+    attrs.resolve_types(cast(Any, kind))
+    fields = {field.name: field for field in attrs.fields(cast(Any, kind)) if field.init}
+    found: list[Problem] = []
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        where = f"{key}.{name}" if key else name
+        if name not in fields:
+            nearest = difflib.get_close_matches(name, fields, 1)
+            found.append(
+                Problem(
+                    where, "is not a setting", _show(value), ", ".join(sorted(fields)), nearest[0] if nearest else ""
+                )
+            )
+            continue
+        try:
+            values[name] = read(value, fields[name].type)
+            if fields[name].validator is not None:
+                cast(Any, fields[name].validator)(None, fields[name], values[name])
+        except (ValueError, TypeError, BaseValidationError, StructureHandlerNotFoundError) as error:
+            shown = "" if fields[name].type is Secret else _show(value)
+            found += [Problem(where, text, shown) for text in _texts_of(error)]
+    missing = [n for n, f in fields.items() if n not in table and f.default is attrs.NOTHING]
+    found += [Problem(f"{key}.{name}" if key else name, "is missing") for name in missing]
+    if found:
+        raise ConfigError(source, found)
+    try:
+        return kind(**values)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(source, [Problem(key, str(error))]) from error
+
+
+def read(value: Any, kind: Any) -> Any:
+    """One value as ``kind``; raises ValueError or a cattrs error whose leaves are ValueErrors."""
+    return _CONVERTER.structure(value, kind)
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _texts_of(error: BaseException) -> Iterator[str]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _texts_of(inner)
+    elif isinstance(error, StructureHandlerNotFoundError):
+        yield "has a type that cannot be read"
+    else:
+        yield str(error)
+
+
+def _amount(value: object, units: Mapping[str, float], what: str) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return value
+    match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match[2] not in units:
+        allowed = ", ".join(unit for unit in units if unit)
+        raise ValueError(f"is not {what}; allowed: a number, alone or followed by one of {allowed}")
+    return float(match[1]) * units[match[2]]
+
+
+def _strict(kind: type) -> Callable[[object, Any], Any]:
+    def check(value: object, _: Any) -> Any:
+        if kind is float and type(value) is int:
+            return float(value)
+        if type(value) is not kind:
+            raise ValueError(f"{_show(value)} is not {_WORDS[kind]}")
+        return value
+
+    return check
+
+
+def _action(value: object, kind: type[Action]) -> Action:
+    known = {name: action for name, action in ACTIONS.items() if issubclass(action, kind)}
+    fields = {"action": value} if isinstance(value, str) else value
+    if not isinstance(fields, dict) or "action" not in fields:
+        raise ValueError(f"is not an action; allowed: {', '.join(known)}, or a table with action = …")
+    name = fields["action"]
+    if not isinstance(name, str) or name not in known:
+        nearest = difflib.get_close_matches(str(name), known, 1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(f"{_show(name)} is not an action that can be set here; allowed: {', '.join(known)}{hint}")
+    rest = {key: item for key, item in fields.items() if key != "action"}
+    try:
+        return structure(known[name], rest, name, "")
+    except ConfigError as error:
+        raise ValueError("; ".join(str(problem) for problem in error.problems)) from error
+
+
+def _reply(value: object, _: Any) -> Reply:
+    if not isinstance(value, str):
+        raise ValueError("is not a reply; allowed: text such as '550 5.7.1 Refused'")
+    reply = Reply.parse(value)
+    if not reply.refuses:
+        raise ValueError("does not refuse; allowed: a reply that starts with 4 or 5")
+    return reply
+
+
+def _masks(value: object, _: Any) -> Masks:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(item, str) for item in texts):
+        raise ValueError('is not a list of masks; allowed: ["*.example", …] with * and ?')
+    return Masks(tuple(texts))
+
+
+def _enum(value: object, kind: Any) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(str(member.value) for member in kind)
+        raise ValueError(f"{_show(value)} is unknown; allowed: {allowed}") from None
+
+
+def _template(value: object, _: Any) -> Template:
+    try:
+        return Template(_strict(str)(value, str))
+    except jinja2.TemplateSyntaxError as error:
+        raise ValueError(f"is not a template: line {error.lineno}: {error.message}") from error
+
+
+def _address(value: object, _: Any) -> Address:
+    if not isinstance(value, str) or not value:
+        raise ValueError("is not an address; allowed: local@domain")
+    return Address.parse(value)
+
+
+def _make() -> Converter:
+    made = Converter(forbid_extra_keys=True)
+    text = _strict(str)
+    by_class: dict[type, Callable[[Any, Any], Any]] = {
+        **{kind: _strict(kind) for kind in _WORDS},
+        Masks: _masks,
+        Address: _address,
+        Reply: _reply,
+        Template: _template,
+        Secret: lambda value, _: Secret(text(value, str)),
+        Path: lambda value, _: Path(text(value, str)),
+    }
+    for kind, hook in by_class.items():
+        made.register_structure_hook_func(partial(operator.is_, kind), hook)
+    made.register_structure_hook_func(lambda t: isinstance(t, type) and issubclass(t, Enum), _enum)
+    made.register_structure_hook_func(lambda t: isinstance(t, type) and issubclass(t, Action), _action)
+    made.register_structure_hook_func(
+        lambda t: t is ByteSize, lambda value, _: ByteSize(int(_amount(value, _SIZES, "a size")))
+    )
+    made.register_structure_hook_func(
+        lambda t: t is Seconds, lambda value, _: Seconds(float(_amount(value, _TIMES, "a duration")))
+    )
+    return made
+
+
+_CONVERTER = _make()

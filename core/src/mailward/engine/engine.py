@@ -1,0 +1,186 @@
+"""The engine: the whole of Mailward but sockets and the queue.
+
+engine = Engine.from_config("mailward.toml")
+async with engine:
+    verdict = await engine.judge(Envelope(), raw)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from mailward.engine.bridge import Bridge, ThreadBridge
+from mailward.engine.caller import Caller, Progress
+from mailward.engine.config import Config, load_config
+from mailward.engine.events import EventBus, Listener
+from mailward.engine.gate import Gate
+from mailward.engine.instance import Instance
+from mailward.engine.judge import Judge
+from mailward.engine.policy import Policies, build_policies
+from mailward.engine.registry import Registry
+from mailward.hooks.context import Clock, Context
+from mailward.hooks.markers import Place
+from mailward.hooks.resolver import Resolver
+from mailward.mime import Message
+from mailward.values.check import Check
+from mailward.values.decision import Verdict
+from mailward.values.envelope import Envelope
+from mailward.values.errors import ConfigError, Problem
+from mailward.values.event import Event, PluginFailed
+
+
+class Engine:
+    """Plugins, policies and the hooks, ready to be asked.
+
+    ``gate`` asks the hooks that answer the client and deliver; `judge` asks those that look into
+    content. ``place`` is told to the plugins: the gateway and the scan processes each have an
+    engine of their own, an embedding program has one for both.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        place: Place = Place.BOTH,
+        bridge: Bridge | None = None,
+        progress: Progress | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = config
+        self.place = place
+        self.clock = clock or Clock()
+        self.resolver = Resolver(config.core.dns.servers, config.core.dns.timeout_s)
+        self._bridge = bridge or ThreadBridge()
+        caller = Caller(self._bridge, progress) if progress else Caller(self._bridge)
+        self._caller = caller
+        self._registry = Registry()
+        self.bus = EventBus(caller, self._registry.hooks["event"], self.clock)
+        self.policies: Policies = build_policies(config, self._registry, self._context)
+        self.gate = Gate(caller, self._registry.hooks, self.policies, self.emit)
+        self._judge = Judge(caller, self._registry.hooks, self.policies)
+
+    @classmethod
+    def from_config(cls, path: str | Path | None = None) -> Self:
+        """An engine for a configuration file (None: the built-in defaults). Raises ConfigError."""
+        return cls(load_config(Path(path) if path is not None else None))
+
+    @property
+    def hostname(self) -> str:
+        """The name of this gateway."""
+        return self.config.core.gateway.hostname
+
+    def emit(self, event: Event) -> None:
+        """Tell the observers; never blocks."""
+        self.bus.emit(event)
+
+    def listen(self, listener: Listener) -> None:
+        """Have a function of the embedding program called with every event."""
+        self.bus.listen(listener)
+
+    async def start(self) -> None:
+        """Start the plugins in configuration order. Raises ConfigError where one cannot start (and stops the others)."""
+        info = self._registry.hooks["start"]
+        for place, instance in enumerate(self.policies.instances):
+            if not instance.implements("start"):
+                continue
+            outcome = await self._caller.ask(instance, info, {})
+            if outcome.failed:
+                await self._stop(self.policies.instances[:place])
+                raise ConfigError(
+                    self.config.source, [Problem(instance.name, f"does not start: {outcome.call.detail}")]
+                )
+        self.bus.start(tuple(i for i in self.policies.instances if i.implements("event")))
+
+    async def stop(self) -> None:
+        """Tell observers what is left, then stop the plugins in reverse order."""
+        await self.bus.stop()
+        await self._stop(self.policies.instances)
+
+    async def _stop(self, started: tuple[Instance, ...]) -> None:
+        info = self._registry.hooks["stop"]
+        for instance in reversed(started):
+            if instance.implements("stop"):
+                outcome = await self._caller.ask(instance, info, {})
+                if outcome.failed:
+                    structlog.get_logger().error(
+                        "plugin did not stop", plugin=instance.name, detail=outcome.call.detail
+                    )
+        if isinstance(self._bridge, ThreadBridge):
+            self._bridge.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def reload(self) -> None:
+        """Have every plugin read again what its settings point at."""
+        info = self._registry.hooks["reload"]
+        for instance in self.policies.instances:
+            if instance.implements("reload"):
+                outcome = await self._caller.ask(instance, info, {})
+                if outcome.failed:
+                    self.emit(PluginFailed(call=outcome.call, applied="kept what it had"))
+
+    async def check(self) -> tuple[Check, ...]:
+        """Ask every plugin whether what it depends on is there; call it between `start` and `stop`."""
+        found: list[Check] = []
+        info = self._registry.hooks["check"]
+        for instance in self.policies.instances:
+            if instance.implements("check"):
+                outcome = await self._caller.ask(instance, info, {})
+                found.extend(outcome.answers)
+                if outcome.failed:
+                    detail = f"{outcome.call.failure}: {outcome.call.detail}"
+                    found.append(Check("check", False, detail, "this is a fault of the plugin", plugin=instance.name))
+        return tuple(found)
+
+    async def judge(self, envelope: Envelope, message: Message | bytes | Path) -> Verdict:
+        """The verdict on a message, given as tree, raw bytes or file.
+
+        The content is opened in this process; the gateway uses scan processes instead. Raises
+        ScanError where it takes longer than ``scan.deadline_s``, OSError where a file cannot be read.
+        """
+        deadline_s = self.config.core.scan.deadline_s
+        if isinstance(message, Message):
+            verdict = await self._judge.judge(envelope, message, deadline_s)
+        else:
+            with await asyncio.to_thread(self._open, message) as tree:
+                verdict = await self._judge.judge(envelope, tree, deadline_s)
+        self.report(verdict)
+        return verdict
+
+    def report(self, verdict: Verdict) -> None:
+        """Emit an event for each plugin failure that a verdict records."""
+        for call in verdict.calls:
+            if call.failure:
+                applied = next((i.on_failure for i in self.policies.instances if i.name == call.plugin), "")
+                self.emit(PluginFailed(call=call, applied=str(applied), message_id=verdict.id))
+
+    def _open(self, message: bytes | Path) -> Message:
+        limits = self.config.core.limits
+        if isinstance(message, bytes):
+            return Message.from_bytes(message, limits)
+        return Message.from_file(message, limits)
+
+    def _context(self, name: str) -> Context:
+        return Context(
+            name=name,
+            place=self.place,
+            hostname=self.hostname,
+            base=self.config.base,
+            state=self.config.state,
+            resolver=self.resolver,
+            clock=self.clock,
+            emit=self.emit,
+            log=structlog.get_logger().bind(plugin=name),
+        )

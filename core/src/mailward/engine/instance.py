@@ -1,0 +1,36 @@
+"""Plugin instances and their hook implementations, as the caller needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import field, frozen
+
+from mailward.hooks.plugin import OnFailure, Plugin
+
+
+@frozen
+class Implementation:
+    """One hook implementation: the bound function and the parameters that it takes."""
+
+    function: Callable[..., Any]
+    parameters: tuple[str, ...]
+    quick: bool
+
+
+@frozen(eq=False)
+class Instance:
+    """A plugin built with one distinct set of settings, shared by all policies that have this set."""
+
+    name: str
+    plugin: Plugin
+    on_failure: OnFailure
+    timeout_s: float
+    shadow: bool
+    implementations: dict[str, Implementation] = field(factory=dict)
+    key: str = ""
+
+    def implements(self, hook: str) -> bool:
+        """Whether this plugin has the hook."""
+        return hook in self.implementations

@@ -1,0 +1,1 @@
+"""The gateway: SMTP in, verdicts carried out, the program around them."""

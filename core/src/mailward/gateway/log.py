@@ -1,0 +1,203 @@
+"""The log: one line a message that names verdict, plugin, rule, reason and times; one line for each other event."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+import structlog
+
+from mailward.engine.core_settings import LogFormat, LogLevel, LogSettings
+from mailward.values.decision import Copy
+from mailward.values.event import (
+    Bounced,
+    Custom,
+    Delivered,
+    Event,
+    Judged,
+    PluginFailed,
+    Queued,
+    Refused,
+    Started,
+    Stopped,
+    WorkerDied,
+)
+
+LEVELS = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARNING: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+}
+Fields = dict[str, Any]
+
+
+def configure(settings: LogSettings) -> None:
+    """Set the log up for this process: to standard error, as text or JSON lines."""
+    text = settings.format is LogFormat.TEXT
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+
+
+def listener() -> Callable[[Event], None]:
+    """A listener for the engine that writes each event as one log line."""
+    log = structlog.get_logger()
+
+    def write(event: Event) -> None:
+        level, fields = describe(event)
+        getattr(log, level)(event.name, **{key: value for key, value in fields.items() if value not in ("", (), [])})
+
+    return write
+
+
+@singledispatch
+def describe(event: Event) -> tuple[str, Fields]:
+    """The level and the fields of an event's log line."""
+    return "info", {}
+
+
+@describe.register
+def _(event: Judged) -> tuple[str, Fields]:
+    envelope = event.envelope
+    copies = event.verdict.copies
+    main = copies[0] if copies else None
+    fields: Fields = {
+        "id": envelope.id,
+        "verdict": ",".join(dict.fromkeys(str(copy.action) for copy in copies)),
+        "reply": event.reply.code,
+        "from": str(envelope.sender.address) or "<>",
+        "to": [str(r.address) for r in envelope.recipients[:10]],
+        "nrcpt": len(envelope.recipients),
+        "size": event.size_bytes,
+        "client": envelope.session.client_ip,
+        "receive_ms": event.receive_ms,
+        "scan_ms": event.scan_ms,
+        "commit_ms": event.commit_ms,
+    }
+    for copy in copies:
+        if copy.decided_by is not None:
+            decided = copy.decided_by
+            fields |= {"plugin": decided.plugin, "rule": _rule(copy), "reason": decided.reason, "policy": copy.policy}
+            break
+    if main is not None:
+        fields["findings"] = [
+            f"{f.plugin}.{f.rule}{f'({f.name})' if f.name else ''}{f' in {f.part}' if f.part else ''}"
+            f"{' [shadow]' if f.shadow else ''}"
+            for copy in copies
+            for f in copy.findings[:20]
+        ][:20]
+        fields["edits"] = sum(len(copy.splices) for copy in copies) or ""
+    slow = sorted(event.verdict.calls, key=lambda call: -call.elapsed_ms)[:3]
+    fields["spent"] = [f"{call.plugin}.{call.hook} {call.elapsed_ms:.1f}ms" for call in slow if call.elapsed_ms >= 1]
+    return "info", fields
+
+
+def _rule(copy: Copy) -> str:
+    decided = copy.decided_by
+    return decided.findings[0].rule if decided is not None and decided.findings else ""
+
+
+@describe.register
+def _(event: Refused) -> tuple[str, Fields]:
+    return "info", {
+        "session": event.session.id,
+        "stage": event.stage,
+        "reply": str(event.reply),
+        "plugin": event.plugin,
+        "rule": event.rule,
+        "client": event.session.client_ip,
+        "from": event.sender,
+        "to": event.recipient,
+    }
+
+
+@describe.register
+def _(event: Delivered) -> tuple[str, Fields]:
+    return "info", {
+        "id": event.message_id,
+        "queue": event.queue,
+        "attempts": event.attempts,
+        "results": [
+            f"{result.recipient.address} {result.status} {result.next_hop} {result.reply or ''} {result.detail}".strip()
+            for result in event.results[:20]
+        ],
+        "delivery_ms": round(max((result.elapsed_ms for result in event.results), default=0.0), 1),
+    }
+
+
+@describe.register
+def _(event: Queued) -> tuple[str, Fields]:
+    return "warning", {
+        "id": event.message_id,
+        "queue": event.queue,
+        "reason": event.reason,
+        "to": [str(r.address) for r in event.recipients[:10]],
+        "retry_at": event.retry_at or "",
+    }
+
+
+@describe.register
+def _(event: Bounced) -> tuple[str, Fields]:
+    return "warning", {
+        "id": event.message_id,
+        "to": event.to or "<>",
+        "recipients": list(event.recipients[:10]),
+        "reason": event.reason,
+        "notification": event.notification_id or "suppressed",
+    }
+
+
+@describe.register
+def _(event: PluginFailed) -> tuple[str, Fields]:
+    call = event.call
+    return "error", {
+        "id": event.message_id,
+        "plugin": call.plugin,
+        "hook": call.hook,
+        "part": call.part,
+        "failure": call.failure,
+        "detail": call.detail,
+        "applied": event.applied,
+        "elapsed_ms": round(call.elapsed_ms, 1),
+    }
+
+
+@describe.register
+def _(event: WorkerDied) -> tuple[str, Fields]:
+    during = event.during
+    return "error", {
+        "id": event.message_id,
+        "pid": event.pid,
+        "reason": event.reason,
+        "plugin": during.plugin if during else "",
+        "hook": during.hook if during else "",
+        "part": during.part if during else "",
+    }
+
+
+@describe.register
+def _(event: Started) -> tuple[str, Fields]:
+    return "info", {"listen": list(event.listen), "recovered": event.recovered}
+
+
+@describe.register
+def _(event: Stopped) -> tuple[str, Fields]:
+    return "info", {}
+
+
+@describe.register
+def _(event: Custom) -> tuple[str, Fields]:
+    return "info", {"plugin": event.plugin, "rule": event.rule, **dict(event.fields)}

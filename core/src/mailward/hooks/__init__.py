@@ -1,0 +1,1 @@
+"""The door for plugins: hook specifications, markers, the plugin base, settings, context."""

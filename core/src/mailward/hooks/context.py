@@ -1,0 +1,57 @@
+"""What the core hands a plugin: tagged logger, DNS, clock, a folder of its own, the event emitter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic as unix_monotonic
+from time import time as unix_time
+from typing import Any
+
+import structlog
+from attrs import field, frozen
+
+from mailward.hooks.markers import Place
+from mailward.hooks.resolver import Resolver
+from mailward.values.event import Event
+
+
+@frozen
+class Clock:
+    """The time; tests put their own in its place."""
+
+    time: Callable[[], float] = unix_time
+    monotonic: Callable[[], float] = unix_monotonic
+
+
+def _silent(event: Event) -> None:
+    return None
+
+
+@frozen
+class Context:
+    """The surroundings of one plugin instance.
+
+    ``log`` is tagged with the plugin's name; ``place`` says in which process the instance runs;
+    ``hostname`` is the gateway's; ``emit`` hands an event to all observers and never blocks.
+    """
+
+    name: str = "plugin"
+    place: Place = Place.BOTH
+    hostname: str = "localhost"
+    base: Path = field(factory=Path)
+    state: Path = field(factory=lambda: Path("mailward-data"))
+    resolver: Resolver = field(factory=Resolver)
+    clock: Clock = field(factory=Clock)
+    emit: Callable[[Event], None] = _silent
+    log: Any = field(factory=structlog.get_logger)
+
+    def store(self) -> Path:
+        """A folder for this plugin's own files, made on first use (mode 0700)."""
+        folder = self.state / "plugins" / self.name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def resolve_path(self, path: str | Path) -> Path:
+        """A path from the settings: relative ones start at the folder of the configuration file."""
+        return self.base / Path(path).expanduser()

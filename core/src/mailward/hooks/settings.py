@@ -1,0 +1,85 @@
+"""Settings of plugins: one frozen attrs class drives loading, validation, check, docs and console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NewType
+
+import attrs
+import jinja2
+import jinja2.sandbox
+from attrs import NOTHING, field, frozen
+
+ByteSize = NewType("ByteSize", int)
+"""A number of bytes; written ``1048576`` or ``"1 MB"`` (powers of 1,024)."""
+
+Seconds = NewType("Seconds", float)
+"""A duration in seconds; written ``90`` or ``"90 s"``, ``"5 min"``, ``"2 h"``, ``"5 d"``."""
+
+_HELP = "mailward.help"
+_SECRET = "mailward.secret"
+
+
+@frozen
+class Secret:
+    """A value that never shows in logs, errors or listings; ``reveal()`` gives it out."""
+
+    _value: str = field(default="", repr=False)
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __str__(self) -> str:
+        return "********" if self._value else ""
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+@frozen
+class Template:
+    """A Jinja2 template, rendered in a sandbox; a syntax error is found when the configuration is loaded."""
+
+    source: str = ""
+    _compiled: jinja2.Template = field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(autoescape=False, keep_trailing_newline=True)
+        object.__setattr__(self, "_compiled", environment.from_string(self.source))
+
+    def render(self, **names: object) -> str:
+        """The text with ``names`` filled in; a name that is not given renders empty."""
+        return self._compiled.render(**names)
+
+    def __str__(self) -> str:
+        return self.source
+
+    def __bool__(self) -> bool:
+        return bool(self.source)
+
+
+def setting(
+    default: Any = NOTHING,
+    *,
+    factory: Callable[[], Any] | None = None,
+    help: str,
+    validator: Any = None,
+) -> Any:
+    """A field of a ``Settings`` class: its default, its help text, and validators of attrs."""
+    options: dict[str, Any] = {"metadata": {_HELP: help}, "kw_only": True}
+    if validator is not None:
+        options["validator"] = validator
+    if factory is not None:
+        return field(factory=factory, **options)
+    return field(default=default, **options)
+
+
+def help_of(attribute: attrs.Attribute[Any]) -> str:
+    """The help text of a field made by `setting`."""
+    return str(attribute.metadata.get(_HELP, ""))
+
+
+@frozen
+class NoSettings:
+    """For plugins that have nothing to set."""

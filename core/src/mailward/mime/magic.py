@@ -1,0 +1,104 @@
+"""Types by content: what the first bytes of a part say, whatever its name and header claim."""
+
+from __future__ import annotations
+
+import re
+
+HEAD_BYTES = 1024
+"""How many bytes `detect` looks at."""
+
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"PK\x03\x04", "application/zip"),
+    (b"PK\x05\x06", "application/zip"),
+    (b"PK\x07\x08PK\x03\x04", "application/zip"),
+    (b"MZ", "application/x-dosexec"),
+    (b"\x7fELF", "application/x-elf"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
+    (b"\x1f\x8b", "application/gzip"),
+    (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    (b"Rar!\x1a\x07", "application/vnd.rar"),
+    (b"BZh", "application/x-bzip2"),
+    (b"\xfd7zXZ\x00", "application/x-xz"),
+    (b"\x28\xb5\x2f\xfd", "application/zstd"),
+    (b"\x1f\x9d", "application/x-compress"),
+    (b"MSCF", "application/vnd.ms-cab-compressed"),
+    (b"ISc(", "application/x-installshield"),
+    (b"\x60\xea", "application/x-arj"),
+    (b"ITSF", "application/vnd.ms-htmlhelp"),
+    (b"\x78\x9f\x3e\x22", "application/vnd.ms-tnef"),
+    (b"{\\rt", "application/rtf"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"%!PS", "application/postscript"),
+    (b"L\x00\x00\x00\x01\x14\x02\x00", "application/x-ms-shortcut"),
+    (b"\xca\xfe\xba\xbe", "application/java-vm"),
+    (b"\xfe\xed\xfa\xce", "application/x-mach-binary"),
+    (b"\xfe\xed\xfa\xcf", "application/x-mach-binary"),
+    (b"\xcf\xfa\xed\xfe", "application/x-mach-binary"),
+    (b"\xce\xfa\xed\xfe", "application/x-mach-binary"),
+    (b"dex\n", "application/x-dex"),
+    (b"\x00asm", "application/wasm"),
+    (b"SQLite format 3\x00", "application/vnd.sqlite3"),
+    (b"ID3", "audio/mpeg"),
+    (b"OggS", "audio/ogg"),
+    (b"fLaC", "audio/flac"),
+    (b"wOFF", "font/woff"),
+    (b"wOF2", "font/woff2"),
+    (b"-----BEGIN PGP", "application/pgp"),
+    (b"#!", "text/x-script"),
+)
+_LONGEST = max(len(signature) for signature, _ in _SIGNATURES)
+_FIRST_BYTES = frozenset(signature[0] for signature, _ in _SIGNATURES)
+_BY_FIRST = {
+    first: tuple((signature, kind) for signature, kind in _SIGNATURES if signature[0] == first)
+    for first in _FIRST_BYTES
+}
+_HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*+(?:<!--.{0,200}?-->\s*)?<(?:!doctype\s+html|html|head|body|script|iframe|table)\b",
+    re.I | re.S,
+)
+_XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml\b")
+_SVG = re.compile(rb"<svg\b", re.I)
+_MAIL_START = re.compile(
+    rb"(?:From \S[^\n]*\n)?(?:Return-Path|Received|Message-ID|Delivered-To|MIME-Version|DKIM-Signature|From|To|Date"
+    rb"|Subject|X-[A-Za-z-]+):[ \t\r]",
+    re.I,
+)
+_MAIL_FIELD = re.compile(rb"\n(?:From|To|Subject|Date|Received|Message-ID|MIME-Version|Content-Type):", re.I)
+_PDF_WITHIN = 1024
+
+
+def detect(head: bytes) -> str:
+    """The media type that the first bytes of a content show, empty where they show none.
+
+    ``head``: the first `HEAD_BYTES` bytes or fewer. Plain text is not told from unknown.
+    """
+    if not head:
+        return ""
+    for signature, kind in _BY_FIRST.get(head[0], ()):
+        if head.startswith(signature):
+            return kind
+    if head[:4] == b"RIFF":
+        return {b"WAVE": "audio/x-wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}.get(head[8:12], "")
+    if head[4:8] == b"ftyp":
+        return "video/mp4"
+    if head[257:262] == b"ustar":
+        return "application/x-tar"
+    if b"%PDF-" in head[:_PDF_WITHIN]:
+        return "application/pdf"
+    return _detect_text(head)
+
+
+def _detect_text(head: bytes) -> str:
+    if _HTML.match(head):
+        return "text/html"
+    if _XML.match(head):
+        return "image/svg+xml" if _SVG.search(head) else "application/xml"
+    if _MAIL_START.match(head) and _MAIL_FIELD.search(head):
+        return "message/rfc822"
+    return ""

@@ -1,0 +1,159 @@
+"""Members of containers, and taking them in under the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import frozen
+
+from mailward.mime.errors import MemberError
+from mailward.mime.ledger import MEMBER_IN_MEMORY_BYTES, Ledger
+from mailward.mime.names import member_name, visible
+from mailward.mime.part import Part, PartKind, Place
+from mailward.mime.source import Source
+from mailward.mime.tree import Tree
+from mailward.values.finding import Finding, Kind
+
+
+@frozen
+class Member:
+    """One member of a container, as a reader hands it over.
+
+    ``chunks``: its content, bytes in any sizes, made while they are read; it may raise MemberError.
+    ``size_hint``: the size that the container declares (0: unknown), used only to refuse early.
+    ``raw_bytes``: the packed size (0: unknown), for the ratio.
+    """
+
+    name: str
+    chunks: Iterable[bytes]
+    encrypted: bool = False
+    size_hint: int = 0
+    raw_bytes: int = 0
+
+
+class Intake:
+    """Takes the members of one container into the tree, never more than the limits allow."""
+
+    __slots__ = ("_full", "_ledger", "_part", "_tree", "findings")
+
+    def __init__(self, ledger: Ledger, tree: Tree, part: Part) -> None:
+        self._ledger = ledger
+        self._tree = tree
+        self._part = part
+        self._full = False
+        self.findings: list[Finding] = []
+
+    def take(self, members: Iterable[Member | Finding]) -> list[Finding]:
+        """Take all members; returns what was found: limits, encryption, errors of the reader."""
+        with self._ledger.clock():
+            try:
+                for member in members:
+                    if isinstance(member, Finding):
+                        self.findings.append(member)
+                    elif not self._admitted():
+                        break
+                    else:
+                        self._add(member)
+                    if self._full:
+                        break
+            except MemberError as error:
+                self._found(Kind.UNCHECKED, "unopened", self._part.path, detail=str(error))
+        return self.findings
+
+    def _found(self, kind: Kind, rule: str, path: str, name: str = "", detail: str = "") -> None:
+        self.findings.append(Finding(kind, "core", rule, path, name, detail=detail))
+
+    def _limit(self, name: str, path: str) -> None:
+        value = getattr(self._ledger.limits, name)
+        self._found(Kind.LIMIT, "limit", path, name, f"{name} = {value} reached: the rest was not looked at")
+
+    def _admitted(self) -> bool:
+        reached = self._tree.forbidden(self._part)
+        if reached:
+            self._limit(reached, self._part.path)
+            return False
+        self._ledger.parts += 1
+        return True
+
+    def _add(self, member: Member) -> None:
+        part = self._part
+        empty = Place(Source(b"", 0, 0), 0, 0, 0, 0)
+        child = Part(self._ledger, empty, PartKind.MEMBER, part, part.depth + 1)
+        child.name_as(member_name(member.name, "member"))
+        part.children.append(child)
+        self._tree.register(child, f"{part.path}/{visible(member.name) or 'unnamed'}")
+        if member.encrypted:
+            child.opaque = True
+            self._found(Kind.ENCRYPTED, "encrypted", child.path, detail="the member is encrypted")
+            return
+        source = self._content(child, member)
+        if source is None:
+            child.opaque = True
+            return
+        child.place = Place(source, source.start, source.start, source.end, source.end)
+        if child.filename.lower().endswith(".eml") or child.detected_type == "message/rfc822":
+            self._tree.grow(source, source.start, source.end, child)
+        elif not child.detected_type:
+            self._tree.find_blocks(child)
+
+    def _content(self, child: Part, member: Member) -> Source | None:
+        """The content of a member in memory or in the spill file; None, with a finding, beyond a limit."""
+        limits = self._ledger.limits
+        most = min(limits.max_part_bytes, max(limits.max_total_bytes - self._ledger.decoded_bytes, 0))
+        if member.size_hint > limits.max_part_bytes:
+            self._limit("max_part_bytes", child.path)
+            return None
+        pieces, size = list[bytes](), 0
+        chunks = self._measured(child, member)
+        for chunk in chunks:
+            pieces.append(chunk)
+            size += len(chunk)
+            if size > MEMBER_IN_MEMORY_BYTES:
+                break
+        else:
+            data = b"".join(pieces)
+            if child.opaque:
+                return None
+            if self._ledger.keep(size) or not size:
+                return Source(data, 0, size)
+            pieces = [data]
+        with self._ledger.spill(most) as spill:
+            mark = spill.mark()
+            for piece in pieces:
+                spill.write(piece)
+            pieces.clear()
+            for chunk in chunks:
+                spill.write(chunk)
+            if child.opaque:
+                spill.rewind(mark)
+                return None
+            return spill.source(mark)
+
+    def _measured(self, child: Part, member: Member) -> Iterator[bytes]:
+        """The chunks of a member up to the first limit; where one is reached the child is marked opaque.
+
+        What was read before an error of the reader is kept: a client may show it.
+        """
+        ledger, limits, size = self._ledger, self._ledger.limits, 0
+        try:
+            for chunk in member.chunks:
+                size += len(chunk)
+                packed_most = max(limits.ratio_floor_bytes, member.raw_bytes * limits.max_ratio)
+                reached = ""
+                if size > limits.max_part_bytes:
+                    reached = "max_part_bytes"
+                elif ledger.decoded_bytes + len(chunk) > limits.max_total_bytes:
+                    reached = "max_total_bytes"
+                elif member.raw_bytes and size > packed_most:
+                    reached = "max_ratio"
+                elif ledger.out_of_time():
+                    reached = "max_time_s"
+                if reached:
+                    child.opaque = True
+                    self._full = reached in ("max_total_bytes", "max_time_s")
+                    self._limit(reached, child.path)
+                    return
+                ledger.decoded_bytes += len(chunk)
+                yield chunk
+        except MemberError as error:
+            self._found(Kind.UNCHECKED, "unopened", child.path, detail=str(error))

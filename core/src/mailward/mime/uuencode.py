@@ -1,0 +1,107 @@
+"""uuencode blocks (POSIX uuencode): where they lie in a text, and their content."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from mailward.mime.source import Data, Source
+
+_BEGIN = re.compile(rb"begin[ \t]+[0-7]{3,4}[ \t]+([^\r\n]*)(?:\r?\n|\Z)")
+_END = re.compile(rb"\nend[ \t]*+(?:\r?\n|\r?\Z)")
+_FIRST_LINE = re.compile(rb"([!-`])([ -`]*)(?:\r?\n|\r?\Z)|end")
+_FULL_LINES = re.compile(rb"(?:M[ -`]{60}\r?\n)*+")
+_LINE = re.compile(rb"([^\r\n]*)(?:\r?\n|\r|\Z)")
+_TO_BASE64 = bytes.maketrans(bytes(range(32, 97)), b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/A")
+_FULL_PAYLOAD = re.compile(rb"M([ -`]{60})\r?\n")
+_LONGEST_NAME = 1024
+
+
+@frozen(slots=True)
+class Block:
+    """One block: ``start:end`` from its begin line through its end line, the data lines between, its name."""
+
+    start: int
+    end: int
+    data_start: int
+    data_end: int
+    name: bytes
+    closed: bool
+
+
+def _plausible(data: Data, position: int, end: int) -> bool:
+    """Whether a line of uuencoded data, or the end, stands at ``position``."""
+    match = _FIRST_LINE.match(data, position, end)
+    if match is None:
+        return False
+    if match[1] is None:
+        return True
+    # Blanks at the end of a line get lost on the way, and a check character may follow.
+    return len(match[2]) <= ((match[1][0] - 32 & 63) + 2) // 3 * 4 + 2
+
+
+def blocks(source: Source, start: int, end: int) -> Iterator[Block]:
+    """All uuencode blocks in ``start:end``, in order. Linear: where no end line follows, none is looked for again."""
+    data, position, end_missing = source.data, start, False
+    while (begin := source.find(b"begin", position, end)) >= 0:
+        position = begin + 5
+        if begin > start and data[begin - 1] != 0x0A:
+            continue
+        match = _BEGIN.match(data, begin, end)
+        if match is None or not _plausible(data, match.end(), end):
+            continue
+        closing = None if end_missing else _END.search(data, match.end() - 1, end)
+        end_missing = closing is None
+        data_end = max(closing.start() + 1 if closing else end, match.end())
+        position = closing.end() if closing else end
+        yield Block(begin, position, match.end(), data_end, match[1][:_LONGEST_NAME], closing is not None)
+
+
+def first_block(source: Source, start: int, end: int) -> Block | None:
+    """The first block, None where there is none."""
+    return next(blocks(source, start, end), None)
+
+
+def uudecode(data: bytes) -> tuple[bytes, bool]:
+    """Content of data lines, and whether every line was in order.
+
+    Runs of full lines, which is nearly everything, are decoded in bulk; the others line by line.
+    """
+    pieces, clean, position = list[bytes](), True, 0
+    while position < len(data):
+        run = _FULL_LINES.match(data, position)
+        if run is not None and run.end() > position:
+            payload = b"".join(_FULL_PAYLOAD.findall(run[0]))
+            pieces.append(binascii.a2b_base64(payload.translate(_TO_BASE64)))
+            position = run.end()
+            continue
+        line = _LINE.match(data, position)
+        if line is None or line.end() == position:
+            break
+        position = line.end()
+        if line[1]:
+            piece = _line(line[1])
+            clean = clean and piece is not None
+            pieces.append(piece or b"")
+    return b"".join(pieces), clean
+
+
+def _line(line: bytes) -> bytes | None:
+    try:
+        return binascii.a2b_uu(line)
+    except binascii.Error:
+        # Encoders that add a check character, or a wrong length: what the length byte promises.
+        wanted = ((line[0] - 32 & 63) * 4 + 5) // 3
+        try:
+            return binascii.a2b_uu(line[:wanted])
+        except binascii.Error:
+            return None
+
+
+def uuencode(content: bytes, line_end: bytes) -> bytes:
+    """Data lines for ``content``, without begin and end lines."""
+    lines = [binascii.b2a_uu(content[at : at + 45], backtick=True)[:-1] for at in range(0, len(content), 45)]
+    return b"".join(line + line_end for line in (*lines, b"`"))

@@ -1,0 +1,259 @@
+"""Changes of the queue, carried out in batches that share their syncs.
+
+Every change has the same four steps: write, sync its own files, place (names appear in or leave a
+folder), sync the folders. A batch does each step for all changes before the next step, so a folder
+is synced once whatever the number of changes. What fails is undone and reported for that change
+alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+from attrs import define, evolve, field
+
+from mailward.spool.content import check_splices
+from mailward.spool.entry import Entry
+from mailward.spool.folders import TMP, Folders, Vanished, write_all
+from mailward.spool.image import first_image, last_footer, next_image
+from mailward.spool.incoming import Incoming
+from mailward.values.errors import SpoolError
+
+_COPY_BYTES = 1024 * 1024
+
+
+class Change(Protocol):
+    """One change of the queue; each step raises OSError or SpoolError."""
+
+    def write(self, folders: Folders) -> None:
+        """Write to the change's own files."""
+
+    def sync(self, folders: Folders) -> None:
+        """Make what `write` wrote durable."""
+
+    def place(self, folders: Folders) -> tuple[str, ...]:
+        """Let names appear or go; the folders that must be synced before it counts."""
+        ...
+
+    def undo(self, folders: Folders) -> None:
+        """Put things back as they were, as far as that is possible. Never raises."""
+
+    def end(self) -> None:
+        """Let go of files; called last, whatever happened."""
+
+
+def _copy_body(source: int, target: int, size_bytes: int) -> None:
+    at = 0
+    try:
+        while at < size_bytes:
+            copied = os.copy_file_range(source, target, size_bytes - at, at)
+            if not copied:
+                break
+            at += copied
+    except OSError:
+        # Not every file system can; what it really objects to, a plain write tells.
+        os.lseek(target, at, os.SEEK_SET)
+    while at < size_bytes:
+        data = os.pread(source, min(_COPY_BYTES, size_bytes - at), at)
+        if not data:
+            raise SpoolError("the body is shorter than its record says")
+        write_all(target, data)
+        at += len(data)
+
+
+@define(eq=False)
+class Arrival(Change):
+    """A received message enters the queue as one entry or several (policies that differ).
+
+    The first entry takes the file, each further one gets a copy of the body.
+    """
+
+    incoming: Incoming
+    entries: tuple[Entry, ...]
+    _made: list[tuple[str, str]] = field(factory=list)
+    _fds: list[int] = field(factory=list)
+    _own_fd: int = -1
+    _given_up: bool = False
+
+    def give_up(self) -> None:
+        """Whoever sent the message is gone before its commit began: nothing of it is kept."""
+        self._given_up = True
+
+    def write(self, folders: Folders) -> None:
+        """Write body and full record of every entry."""
+        if self._given_up:
+            raise SpoolError(f"{self.incoming.id}: given up before the commit")
+        size = self.incoming.size
+        self.entries = tuple([e if e.size_bytes == size else evolve(e, size_bytes=size) for e in self.entries])
+        for entry in self.entries:
+            if entry.splices:
+                check_splices(entry.splices, size)
+        first, *others = self.entries
+        body = self.incoming.whole if others else None
+        self._own_fd = self.incoming.finish(first_image(first))
+        self._made.append((TMP, self.incoming.id))
+        for entry in others:
+            fd = folders.create(entry.id)
+            self._fds.append(fd)
+            self._made.append((TMP, entry.id))
+            if body is None:
+                _copy_body(self._own_fd, fd, size)
+                write_all(fd, first_image(entry))
+            else:
+                write_all(fd, body, first_image(entry))
+
+    def sync(self, folders: Folders) -> None:
+        """Sync every file."""
+        for fd in (self._own_fd, *self._fds):
+            folders.disk.fsync(fd)
+
+    def place(self, folders: Folders) -> tuple[str, ...]:
+        """Rename every file into its queue."""
+        for index, entry in enumerate(self.entries):
+            source = self._made[index][1]
+            folders.rename(source, TMP, entry.id, entry.queue)
+            self._made[index] = (entry.queue, entry.id)
+        return tuple(entry.queue for entry in self.entries)
+
+    def undo(self, folders: Folders) -> None:
+        """Remove every file: the client is told 4xx and keeps the message."""
+        for folder, message_id in self._made:
+            folders.discard(folder, message_id)
+
+    def end(self) -> None:
+        """Close the files."""
+        for fd in self._fds:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        self.incoming.end(remove=not self._made)
+
+
+@define(eq=False)
+class Update(Change):
+    """A new state of a message, and another queue where ``entry.queue`` is not ``source``."""
+
+    entry: Entry
+    source: str
+    _fd: int = -1
+    _old_size: int = -1
+    _moved: bool = False
+
+    def write(self, folders: Folders) -> None:
+        """Append the state record; whatever a torn append left behind goes first."""
+        try:
+            self._fd = folders.open_file(self.source, self.entry.id, os.O_RDWR)
+        except FileNotFoundError as error:
+            raise Vanished(f"{self.entry.id}: not in the {self.source} queue") from error
+        last = last_footer(self._fd, self.entry.id)
+        self._old_size = last.end
+        os.ftruncate(self._fd, last.end)
+        os.lseek(self._fd, last.end, os.SEEK_SET)
+        write_all(self._fd, next_image(self.entry, last))
+
+    def sync(self, folders: Folders) -> None:
+        """Sync the file's data."""
+        folders.disk.fdatasync(self._fd)
+
+    def place(self, folders: Folders) -> tuple[str, ...]:
+        """Rename into the other queue."""
+        if self.entry.queue == self.source:
+            return ()
+        folders.rename(self.entry.id, self.source, self.entry.id, self.entry.queue)
+        self._moved = True
+        return (self.entry.queue,)
+
+    def undo(self, folders: Folders) -> None:
+        """Back to the former queue and state."""
+        with contextlib.suppress(OSError):
+            if self._moved:
+                folders.rename(self.entry.id, self.entry.queue, self.entry.id, self.source)
+            if self._old_size >= 0:
+                os.ftruncate(self._fd, self._old_size)
+
+    def end(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
+
+
+@define(eq=False)
+class Removal(Change):
+    """A message leaves the queue for good.
+
+    Its folder is not synced for it: a power failure can bring back a message that was delivered in
+    the last seconds, which is then delivered twice; nothing is lost by that, and a sync is saved.
+    """
+
+    entry: Entry
+
+    def write(self, folders: Folders) -> None:
+        """Unlink the file; one that is gone already is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            folders.unlink(self.entry.queue, self.entry.id)
+
+    def place(self, folders: Folders) -> tuple[str, ...]:
+        """Nothing is left to do."""
+        return ()
+
+
+@define(eq=False)
+class _Running:
+    """A change under way: what it touched, and why it failed."""
+
+    change: Change
+    folders: Folders
+    touched: tuple[str, ...] = ()
+    error: SpoolError | None = None
+
+    def write(self) -> None:
+        try:
+            self.change.write(self.folders)
+        except (OSError, SpoolError) as error:
+            self.fail(error)
+
+    def sync(self) -> None:
+        if self.error is None:
+            try:
+                self.change.sync(self.folders)
+            except (OSError, SpoolError) as error:
+                self.fail(error)
+
+    def place(self) -> None:
+        if self.error is None:
+            try:
+                self.touched = self.change.place(self.folders)
+            except (OSError, SpoolError) as error:
+                self.fail(error)
+
+    def fail(self, error: OSError | SpoolError) -> None:
+        if isinstance(error, OSError):
+            self.error = SpoolError(f"{self.folders.path}: {error.strerror}")
+            self.error.__cause__ = error
+        else:
+            self.error = error
+        self.change.undo(self.folders)
+
+
+def carry_out(folders: Folders, changes: Sequence[Change]) -> list[SpoolError | None]:
+    """Carry out a batch; for each change None, or why it failed (and was undone)."""
+    batch = [_Running(change, folders) for change in changes]
+    for running in batch:
+        running.write()
+    for running in batch:
+        running.sync()
+    for running in batch:
+        running.place()
+    for folder in {name for running in batch if running.error is None for name in running.touched}:
+        try:
+            folders.sync(folder)
+        except OSError as error:
+            for running in batch:
+                if running.error is None and folder in running.touched:
+                    running.fail(error)
+    for running in batch:
+        running.change.end()
+    return [running.error for running in batch]

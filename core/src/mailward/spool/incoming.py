@@ -1,0 +1,114 @@
+"""A message that is being received."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from mailward.spool.folders import TMP, Folders, write_all
+from mailward.spool.ids import check_id
+from mailward.values.errors import SpoolError
+
+IN_MEMORY_BYTES = 64 * 1024
+_END_OF_HEADER = b"\r\n\r\n"
+
+
+def cut_head(start: bytes) -> bytes:
+    """The header block at the start of a message, its last CRLF included, cut at 64 KiB."""
+    start = start[:IN_MEMORY_BYTES]
+    if start.startswith(b"\r\n"):
+        return b""
+    end = start.find(_END_OF_HEADER)
+    return start if end < 0 else start[: end + 2]
+
+
+class Incoming:
+    """The bytes of one message as they arrive: in memory up to 64 KiB, then in a file in ``tmp``.
+
+    Nothing is durable before the commit; nothing is in the queue before it.
+    """
+
+    def __init__(self, folders: Folders, message_id: str) -> None:
+        self.id = check_id(message_id)
+        self.size = 0
+        self._folders = folders
+        self._buffer = bytearray()
+        self._head: bytes | None = None
+        self._fd = -1
+        self._taken = False
+        self._ended = False
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes of the body (CRLF, dot-unstuffed). Raises SpoolError (disk full…)."""
+        self.size += len(data)
+        self._buffer += data
+        if len(self._buffer) > IN_MEMORY_BYTES:
+            self._spill()
+
+    @property
+    def head(self) -> bytes:
+        """The header block as received, cut at 64 KiB."""
+        return cut_head(bytes(self._buffer[:IN_MEMORY_BYTES])) if self._head is None else self._head
+
+    def flush(self) -> Path:
+        """Put every byte received so far in the file, not synced, and say where it is.
+
+        The file then holds the body and nothing else, until the commit. Raises SpoolError.
+        """
+        if self._buffer or self._fd < 0:
+            self._spill()
+        return self._folders.path / TMP / self.id
+
+    def discard(self) -> None:
+        """Forget the message; does nothing once it was given to a commit. Never raises."""
+        if not self._taken:
+            self.end(remove=True)
+
+    def take(self) -> None:
+        """A commit takes the message over: from now on `discard` leaves it alone. Raises SpoolError if it is gone."""
+        if self._taken or self._ended:
+            raise SpoolError(f"{self.id}: the message has been committed or discarded already")
+        self._taken = True
+        self._head = self.head
+
+    def finish(self, image: bytes) -> int:
+        """Write what is left of the body and the image of its state after it; the file's descriptor.
+
+        For the commit only. Raises OSError.
+        """
+        fd = self._file()
+        write_all(fd, self._buffer, image)
+        return fd
+
+    def end(self, *, remove: bool) -> None:
+        """Close the file and, if asked, remove it from ``tmp``. For the commit only; never raises."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
+            self._fd = -1
+            if remove:
+                self._folders.discard(TMP, self.id)
+        self._ended = True
+        self._buffer.clear()
+
+    @property
+    def whole(self) -> bytes | None:
+        """The body, where all of it is still in memory."""
+        return bytes(self._buffer) if len(self._buffer) == self.size else None
+
+    def _file(self) -> int:
+        if self._ended:
+            raise SpoolError(f"{self.id}: the message has been committed or discarded already")
+        if self._fd < 0:
+            self._fd = self._folders.create(self.id)
+        return self._fd
+
+    def _spill(self) -> None:
+        if self._head is None:
+            self._head = cut_head(bytes(self._buffer[:IN_MEMORY_BYTES]))
+        try:
+            write_all(self._file(), self._buffer)
+        except OSError as error:
+            raise SpoolError(f"{self.id}: the body cannot be written: {error.strerror}") from error
+        self._buffer.clear()

@@ -1,0 +1,228 @@
+"""The spool of one gateway process: open, receive, recover, read, change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+from attrs import evolve
+
+from mailward.hooks.context import Clock
+from mailward.spool.change import Arrival, Change, Removal, Update, carry_out
+from mailward.spool.content import QueueContent
+from mailward.spool.entry import Entry, Queue
+from mailward.spool.folders import CONTROL, DAMAGED, Disk, Folders, Vanished, slot_names
+from mailward.spool.ids import check_id, is_id, new_id
+from mailward.spool.image import read_entry
+from mailward.spool.incoming import Incoming
+from mailward.spool.record import Damaged
+from mailward.values.errors import SpoolError
+
+_log = structlog.get_logger("mailward.spool")
+
+
+class Spool:
+    """One slot of the queue on disk; it belongs to the process that holds the slot's lock.
+
+    The methods here block (a sync takes milliseconds); a gateway changes the queue through
+    `Committer`, which has the same changes as coroutines and lets them share their syncs.
+    """
+
+    def __init__(self, root: Path, slot: str = "0", *, disk: Disk | None = None, clock: Clock | None = None) -> None:
+        self.root = Path(root)
+        self.slot = check_id(slot)
+        self.clock = clock or Clock()
+        self._disk = disk or Disk()
+        self._folders = Folders(self.root, slot, self._disk)
+
+    def open(self, wait_s: float = 5.0) -> None:
+        """Make the folders, take the lock (waiting up to ``wait_s`` seconds), empty ``tmp``.
+
+        Raises SpoolError.
+        """
+        self._folders.open(wait_s)
+        try:
+            self._folders.purge()
+        except OSError as error:
+            self._folders.close()
+            raise SpoolError(f"{self._folders.path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        self._folders.close()
+
+    @property
+    def control(self) -> Path:
+        """The folder through which other processes ask for changes."""
+        return self._folders.path / CONTROL
+
+    def new_id(self) -> str:
+        """A new message id of this slot."""
+        return new_id(self.clock, self.slot)
+
+    def begin(self, message_id: str = "") -> Incoming:
+        """Receive a message under this id (a new one where empty)."""
+        return Incoming(self._folders, message_id or self.new_id())
+
+    def content(self, entry: Entry) -> QueueContent:
+        """The bytes to deliver. Raises SpoolError where the entry's splices cannot be."""
+        return QueueContent(self.path(entry), entry.prefix, entry.splices, entry.size_bytes)
+
+    def path(self, entry: Entry) -> Path:
+        """Where the entry's file is."""
+        return self._folders.path / entry.queue / check_id(entry.id)
+
+    def load(self, message_id: str, queue: Queue) -> Entry:
+        """Read an entry. Raises Vanished where it is not there, Damaged where it cannot be read, SpoolError."""
+        try:
+            fd = self._folders.open_file(queue, message_id)
+        except FileNotFoundError as error:
+            raise Vanished(f"{message_id}: not in the {queue} queue") from error
+        except OSError as error:
+            raise SpoolError(f"{message_id}: {error.strerror}") from error
+        try:
+            return read_entry(fd, message_id, queue)
+        except OSError as error:
+            raise SpoolError(f"{message_id}: {error.strerror}") from error
+        finally:
+            os.close(fd)
+
+    def find(self, message_id: str) -> Entry | None:
+        """The entry of this id, whichever queue it is in, or None. Raises Damaged, SpoolError."""
+        for queue in Queue:
+            with contextlib.suppress(Vanished):
+                return self.load(message_id, queue)
+        return None
+
+    def recover(self) -> Iterator[Entry]:
+        """Every entry of every queue, oldest first in each; read one by one as the caller takes them.
+
+        A file without a state that is whole goes to the folder ``damaged``, for the operator; the
+        rest goes on. Raises SpoolError where the disk fails.
+        """
+        for queue in Queue:
+            for message_id in self._ids(queue):
+                try:
+                    yield self.load(message_id, queue)
+                except Vanished:
+                    continue
+                except Damaged as error:
+                    self.set_aside(message_id, queue, error)
+
+    def _ids(self, queue: Queue) -> list[str]:
+        try:
+            return sorted(self._folders.ids(queue))
+        except OSError as error:
+            raise SpoolError(f"{self._folders.path / queue}: {error.strerror}") from error
+
+    def set_aside(self, message_id: str, queue: Queue, why: Damaged) -> None:
+        """Move a file that cannot be read to the folder ``damaged``, for the operator. Raises SpoolError."""
+        _log.error("queue file set aside", id=message_id, queue=queue.value, folder=DAMAGED, why=str(why))
+        try:
+            self._folders.rename(message_id, queue, message_id, DAMAGED)
+            self._folders.sync(DAMAGED)
+        except OSError as error:
+            raise SpoolError(f"{message_id}: {error.strerror}") from error
+
+    def carry_out(self, changes: list[Change]) -> list[SpoolError | None]:
+        """Carry out a batch of changes; for each None, or why it failed (and was undone)."""
+        return carry_out(self._folders, changes)
+
+    def commit(self, incoming: Incoming, *entries: Entry) -> tuple[Entry, ...]:
+        """Put a received message in the queue, durably. Raises SpoolError: nothing of it is in the queue then."""
+        arrival = self.arrival(incoming, entries)
+        self._one(arrival)
+        return arrival.entries
+
+    def arrival(self, incoming: Incoming, entries: tuple[Entry, ...]) -> Arrival:
+        """The change that puts a received message in the queue; ``incoming`` belongs to it from here on.
+
+        An entry with the id of one before it gets an id of its own, and that of the first as its origin.
+        """
+        if not entries:
+            raise ValueError("a commit needs at least one entry")
+        distinct: dict[str, Entry] = {}
+        for entry in entries:
+            own = entry
+            if entry.id in distinct:
+                own = evolve(entry, id=self.new_id(), origin=entry.origin or entries[0].id)
+            distinct[own.id] = own
+        incoming.take()
+        return Arrival(incoming, tuple(distinct.values()))
+
+    def append_state(self, entry: Entry) -> None:
+        """Write the entry's state to its file, synced. Raises SpoolError."""
+        self._one(Update(entry, entry.queue))
+
+    def move(self, entry: Entry, queue: Queue) -> Entry:
+        """Write the entry's state and move it to ``queue``, synced. Raises SpoolError: it is where it was then."""
+        moved = evolve(entry, queue=queue)
+        self._one(Update(moved, entry.queue))
+        return moved
+
+    def remove(self, entry: Entry) -> None:
+        """Remove the entry for good. Raises SpoolError."""
+        self._one(Removal(entry))
+
+    def copy(self, entry: Entry, new: Entry) -> Entry:
+        """Put a copy of the entry's body in the queue as ``new`` (its own id, queue, envelope), synced.
+
+        Raises SpoolError.
+        """
+        incoming = self.begin(new.id)
+        try:
+            with open(self.path(entry), "rb", buffering=0) as file:
+                left = entry.size_bytes
+                while left:
+                    data = file.read(min(left, 1024 * 1024))
+                    if not data:
+                        raise SpoolError(f"{entry.id}: the body is shorter than its record says")
+                    incoming.write(data)
+                    left -= len(data)
+            return self.commit(incoming, new)[0]
+        except OSError as error:
+            raise SpoolError(f"{entry.id}: {error.strerror}") from error
+        finally:
+            incoming.discard()
+
+    def adopt(self, in_use: tuple[str, ...]) -> int:
+        """Take over the mail of slots that no process uses any more; how many messages that were.
+
+        ``in_use`` names the slots of all gateway processes of this spool. Raises SpoolError.
+        """
+        count = 0
+        for slot in slot_names(self.root):
+            if slot == self.slot or slot in in_use:
+                continue
+            other = Folders(self.root, slot, self._disk)
+            with contextlib.suppress(SpoolError):
+                other.open(wait_s=0.0)
+                try:
+                    count += self._take_from(other)
+                finally:
+                    other.close()
+        return count
+
+    def _take_from(self, other: Folders) -> int:
+        count = 0
+        try:
+            for name in (*Queue, DAMAGED):
+                ids = [message_id for message_id in other.ids(name) if is_id(message_id)]
+                for message_id in ids:
+                    os.rename(
+                        message_id, message_id, src_dir_fd=other.folder(name), dst_dir_fd=self._folders.folder(name)
+                    )
+                if ids:
+                    self._folders.sync(name)
+                count += len(ids)
+        except OSError as error:
+            raise SpoolError(f"{other.path}: {error.strerror}") from error
+        return count
+
+    def _one(self, change: Change) -> None:
+        (error,) = self.carry_out([change])
+        if error is not None:
+            raise error

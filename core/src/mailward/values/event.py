@@ -1,0 +1,130 @@
+"""Events: what observers (log, notices, SIEM, statistics) are told. They can decide nothing."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import field, frozen
+
+from mailward.values.decision import Call, Verdict
+from mailward.values.delivery import Result
+from mailward.values.envelope import Envelope, Recipient, Session
+from mailward.values.reply import Reply
+
+
+@frozen(kw_only=True)
+class Event:
+    """Base of all events; ``at`` is Unix seconds (filled in by the core when 0)."""
+
+    name: ClassVar[str] = "event"
+    at: float = 0.0
+
+
+@frozen(kw_only=True)
+class Started(Event):
+    """The gateway accepts connections. ``recovered`` counts messages found in the queue."""
+
+    name: ClassVar[str] = "started"
+    listen: tuple[str, ...] = ()
+    recovered: int = 0
+
+
+@frozen(kw_only=True)
+class Stopped(Event):
+    """The gateway ended in good order."""
+
+    name: ClassVar[str] = "stopped"
+
+
+@frozen(kw_only=True)
+class Refused(Event):
+    """A connection, command or recipient was refused at SMTP time (``stage`` is the hook's name)."""
+
+    name: ClassVar[str] = "refused"
+    session: Session
+    stage: str
+    reply: Reply
+    plugin: str = "core"
+    rule: str = ""
+    sender: str = ""
+    recipient: str = ""
+
+
+@frozen(kw_only=True)
+class Judged(Event):
+    """A message has its verdict: the one record that log, report and SIEM share."""
+
+    name: ClassVar[str] = "judged"
+    envelope: Envelope
+    verdict: Verdict
+    reply: Reply
+    size_bytes: int = 0
+    receive_ms: float = 0.0
+    scan_ms: float = 0.0
+    commit_ms: float = 0.0
+
+
+@frozen(kw_only=True)
+class Delivered(Event):
+    """One delivery attempt ended: results recipient by recipient."""
+
+    name: ClassVar[str] = "delivered"
+    message_id: str
+    results: tuple[Result, ...]
+    queue: str = "fast"
+    attempts: int = 1
+
+
+@frozen(kw_only=True)
+class Queued(Event):
+    """A message was put in the slow, hold or quarantine queue; ``reason`` says why."""
+
+    name: ClassVar[str] = "queued"
+    message_id: str
+    queue: str
+    reason: str = ""
+    recipients: tuple[Recipient, ...] = ()
+    retry_at: float = 0.0
+
+
+@frozen(kw_only=True)
+class Bounced(Event):
+    """A delivery status notification was queued for the sender (or suppressed: null sender)."""
+
+    name: ClassVar[str] = "bounced"
+    message_id: str
+    to: str
+    recipients: tuple[str, ...]
+    reason: str
+    notification_id: str = ""
+
+
+@frozen(kw_only=True)
+class PluginFailed(Event):
+    """A hook raised, outlived its deadline or returned the wrong type; ``applied`` is its on_failure."""
+
+    name: ClassVar[str] = "plugin_failed"
+    call: Call
+    applied: str
+    message_id: str = ""
+
+
+@frozen(kw_only=True)
+class WorkerDied(Event):
+    """A scan process ended that should not have; ``during`` names the hook call it was in, if any."""
+
+    name: ClassVar[str] = "worker_died"
+    pid: int
+    reason: str
+    during: Call | None = None
+    message_id: str = ""
+
+
+@frozen(kw_only=True)
+class Custom(Event):
+    """An event of a plugin's own, emitted through its context."""
+
+    name: ClassVar[str] = "custom"
+    plugin: str
+    rule: str
+    fields: tuple[tuple[str, str], ...] = field(default=())

@@ -1,0 +1,158 @@
+"""One mail transaction over a link: MAIL, RCPT, DATA, content (RFC 5321 section 3.3, RFC 2920)."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from mailward import Content, Recipient, Reply, Sender, Status
+from mailward_relay.commands import mail_command, rcpt_command, unsendable, wants_utf8
+from mailward_relay.link import Link
+from mailward_relay.settings import RelaySettings
+from mailward_relay.stuffing import DotStuffer
+from mailward_relay.wire import LinkError
+
+CHUNK_BYTES = 65_536
+"""Content is read in pieces of this size: the memory that one delivery takes."""
+
+
+@frozen
+class Outcome:
+    """What became of one recipient; ``too_many``: the peer wants it in a transaction of its own."""
+
+    status: Status
+    reply: Reply | None = None
+    detail: str = ""
+    too_many: bool = False
+
+
+def judge(reply: Reply) -> Outcome:
+    """The outcome that a reply to MAIL, to DATA or to the end of data means."""
+    if reply.code < 300:
+        return Outcome(Status.DELIVERED, reply)
+    return Outcome(Status.FAILED if reply.code >= 500 else Status.DEFERRED, reply)
+
+
+def judge_recipient(reply: Reply) -> Outcome:
+    """The outcome that a refusal of RCPT means.
+
+    452, and 552 where it does not speak of a mailbox, say "too many recipients": temporary, and
+    worth another transaction at once (RFC 5321 section 4.5.3.1.10).
+    """
+    too_many = reply.code in (452, 552) and reply.enhanced[1:] in ("", ".5.3")
+    if too_many:
+        return Outcome(Status.DEFERRED, reply, too_many=True)
+    return judge(reply)
+
+
+class Transaction:
+    """Carries one message over one link.
+
+    `run` raises LinkError where the connection fails before the end of data was sent: nobody has
+    the message then, and another link or next hop can be tried. After that it never does: whether
+    the peer took the message is not known, and the recipients are deferred.
+    """
+
+    def __init__(
+        self, link: Link, settings: RelaySettings, sender: Sender, recipients: tuple[Recipient, ...], content: Content
+    ) -> None:
+        self._link = link
+        self._wire = link.wire
+        self._settings = settings
+        self._sender = sender
+        self._recipients = recipients
+        self._content = content
+        self._pipelined = "pipelining" in link.extensions
+
+    async def run(self) -> list[Outcome]:
+        """The outcome for each recipient, in their order."""
+        outcomes = [self._refused_here(recipient) for recipient in self._recipients]
+        sent = [place for place, outcome in enumerate(outcomes) if outcome is None]
+        if sent:
+            for place, outcome in zip(sent, await self._converse([self._recipients[p] for p in sent]), strict=True):
+                outcomes[place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _refused_here(self, recipient: Recipient) -> Outcome | None:
+        extensions = self._link.extensions
+        reply = unsendable(self._sender.address, extensions) or unsendable(recipient.address, extensions)
+        return None if reply is None else judge(reply)
+
+    async def _converse(self, recipients: list[Recipient]) -> list[Outcome]:
+        settings, extensions = self._settings, self._link.extensions
+        utf8 = wants_utf8(self._sender, self._recipients)
+        mail = mail_command(self._sender, self._content.size_bytes, extensions, utf8=utf8)
+        rcpts = [rcpt_command(recipient, extensions) for recipient in recipients]
+        reset, self._link.dirty = self._link.dirty, True
+        self._link.messages += 1
+        if self._pipelined:
+            commands = [b"RSET", mail, *rcpts, b"DATA", b""] if reset else [mail, *rcpts, b"DATA", b""]
+            self._wire.send(b"\r\n".join(commands), replies=len(commands) - 1)
+        if reset:
+            await self._ask(b"RSET", settings.mail_timeout_s)
+        answer = await self._ask(mail, settings.mail_timeout_s)
+        if answer.refuses and not self._pipelined:
+            return [judge(answer)] * len(recipients)
+        outcomes = [judge_recipient(await self._ask(rcpt, settings.rcpt_timeout_s)) for rcpt in rcpts]
+        return await self._data([judge(answer)] * len(recipients) if answer.refuses else outcomes)
+
+    async def _ask(self, command: bytes, timeout_s: float) -> Reply:
+        """The reply to a command, which is sent now unless it was pipelined."""
+        if not self._pipelined:
+            self._wire.send(command + b"\r\n", replies=1)
+        reply = await self._wire.reply(timeout_s)
+        if reply.code == 421:
+            raise LinkError(f"{self._link.peer} closes the connection", reply)
+        if reply.code // 100 == 3 and command != b"DATA":
+            raise LinkError(f"{self._link.peer} answered {reply.code} out of place", reply)
+        return reply
+
+    async def _data(self, outcomes: list[Outcome]) -> list[Outcome]:
+        accepted = any(outcome.status is Status.DELIVERED for outcome in outcomes)
+        if not accepted and not self._pipelined:
+            return outcomes
+        reply = await self._ask(b"DATA", self._settings.data_initiation_timeout_s)
+        if reply.code == 354:
+            final = await self._send_content() if accepted else await self._send_nothing()
+        elif reply.refuses:
+            final = judge(reply)
+        else:
+            raise LinkError(f"{self._link.peer} answered {reply.code} to DATA", reply)
+        return [final if outcome.status is Status.DELIVERED else outcome for outcome in outcomes]
+
+    async def _send_nothing(self) -> Outcome:
+        """End a DATA that was granted although no recipient was (RFC 2920 section 3.1)."""
+        self._wire.send(b".\r\n", replies=1)
+        return judge(await self._wire.reply(self._settings.data_termination_timeout_s))
+
+    async def _send_content(self) -> Outcome:
+        wire, stuffer, timeout_s = self._wire, DotStuffer(), self._settings.write_timeout_s
+        wire.expect(1)
+        held = b""
+        async for piece in self._content.chunks(CHUNK_BYTES):
+            if held:
+                await wire.write(held, timeout_s)
+            if wire.has_reply:
+                return await self._cut_short()
+            held = stuffer.feed(piece)
+        if wire.has_reply:
+            return await self._cut_short()
+        if wire.fault is not None:
+            raise wire.fault
+        try:
+            await wire.write(held + stuffer.end(), timeout_s)
+            reply = await wire.reply(self._settings.data_termination_timeout_s)
+        except LinkError as fault:
+            wire.abort()
+            return Outcome(Status.DEFERRED, fault.reply, f"{fault.detail} after the end of data; it may have arrived")
+        self._link.dirty = False
+        if reply.code == 421:
+            wire.close()
+        return judge(reply)
+
+    async def _cut_short(self) -> Outcome:
+        """The peer answered before the end of data: a refusal counts, anything else is a lie."""
+        reply = await self._wire.reply(self._settings.data_termination_timeout_s)
+        self._wire.abort()
+        if not reply.refuses:
+            raise LinkError(f"{self._link.peer} answered {reply.code} before the end of data", reply)
+        return judge(reply)
