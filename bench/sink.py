@@ -10,6 +10,7 @@ import asyncio
 import mmap
 import sys
 from pathlib import Path
+from typing import cast
 
 _END = b"\r\n.\r\n"
 
@@ -21,9 +22,8 @@ class Sink(asyncio.Protocol):
         self._data = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(b"220 sink ESMTP\r\n")
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
+        self._transport.write(b"220 sink ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

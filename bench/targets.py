@@ -39,7 +39,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(port: int, timeout_s: float = 30.0) -> None:
+def wait_for(port: int, log: Path | None = None, timeout_s: float = 30.0) -> None:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 2) as probe:
@@ -48,7 +48,8 @@ def wait_for(port: int, timeout_s: float = 30.0) -> None:
                 probe.sendall(b"QUIT\r\n")
                 return
         time.sleep(0.1)
-    raise SystemExit(f"no server came up on port {port}")
+    said = log.read_text() if log else ""
+    raise SystemExit(f"no server came up on port {port}: {said}")
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def running(name: str, command: list[str], port: int, relays: bool, log: Path) -
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
-            wait_for(port)
+            wait_for(port, log)
             yield Target(name, port, psutil.Process(process.pid), relays)
         finally:
             process.terminate()
@@ -88,7 +89,7 @@ block_names = true
 {extra}
 """
     )
-    command = [sys.executable, "-m", "mailward.cli.main", "serve", "-c", str(config)]
+    command = [sys.executable, "/tmp/serve.py", str(config)]
     with running("mailward", command, port, True, folder / "log") as target:
         yield target
 

@@ -106,6 +106,7 @@ def test_an_encrypted_archive_is_encrypted(mails: Any, judge: Any, clamd: Any) -
     copy = judge(mails.attached(archive, "a.zip"), f"{clamd.unix}\non_encrypted = 'reject'")
     assert copy.action.name == "reject"
     assert (Kind.ENCRYPTED, "clamd", "Heuristics.Encrypted.Zip", "2") in of_plugin(copy)
+    assert judge(mails.attached(archive, "a.zip"), clamd.unix).splices
 
 
 def test_the_test_file_found_by_the_built_in_engine_is_not_sent_to_clamd(mails: Any, judge: Any, clamd: Any) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mailward import ConfigError, Kind, Masks, Message
 from mailward_content.file_names import DEFAULT_NAMES, check_masks, shapes
 
+HEAD = b"From: a@example.com\r\nTo: b@example.org\r\nSubject: hello\r\nMIME-Version: 1.0\r\n"
 MESSAGE_ACTIONS = ("drop", "reject", "hold", "quarantine", "bounce", "defer")
 
 
@@ -195,3 +196,13 @@ def test_shapes_never_fail_and_begin_with_the_name_itself(text: str, raw: str) -
 def test_shapes_are_what_other_systems_make_of_a_name() -> None:
     assert list(shapes("a.exe:b.txt", "a.exe:b.txt")) == ["a.exe:b.txt", "a.exe"]
     assert list(shapes("a.exe.txt", "c\\a.exe. \0.txt")) == ["a.exe.txt", "a.exe"]
+
+
+def test_a_message_that_is_itself_the_file_is_delivered_without_it(mails: Any, judge: Any, delivered: Any) -> None:
+    raw = HEAD + mails.file("x.exe")
+    copy = judge(raw)
+    assert (copy.action.name, hits(copy)) == ("deliver", [("1", "*.exe")])
+    rest = delivered(raw, copy)
+    assert b"x.exe" not in rest
+    assert b"Subject: hello\r\n" in rest
+    assert judge(rest).clean

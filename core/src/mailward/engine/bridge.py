@@ -130,6 +130,7 @@ class ThreadBridge:
     ) -> Any:
         if self._stuck >= self._max_stuck:
             raise PluginFault("deadline", f"{self._stuck} earlier calls of plain functions still hang")
+
         def run() -> Any:
             try:
                 return collect(function(**arguments))

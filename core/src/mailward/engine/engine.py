@@ -83,7 +83,7 @@ class Engine:
         self.bus.listen(listener)
 
     async def start(self) -> None:
-        """Start the plugins in configuration order. Raises ConfigError where one cannot start (and stops the others)."""
+        """Start the plugins in configuration order. Raises ConfigError where one cannot; those before it are stopped."""
         info = self._registry.hooks["start"]
         for place, instance in enumerate(self.policies.instances):
             if not instance.implements("start"):

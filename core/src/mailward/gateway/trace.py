@@ -29,5 +29,6 @@ def received(envelope: Envelope, hostname: str) -> bytes:
         if address.isascii() and address.isprintable():
             lines.append(f"\tfor <{address}>")
     lines[-1] += ";"
-    lines.append(f"\t{formatdate(envelope.received_at, localtime=False)}")
+    date = formatdate(envelope.received_at).removesuffix("-0000") + "+0000"
+    lines.append(f"\t{date}")
     return ("\r\n".join(lines) + "\r\n").encode("ascii", "replace")

@@ -27,8 +27,8 @@ def check_header(ledger: Ledger, part: Part) -> None:
             ledger.limit(rule, part.path)
     if not headers.block.isascii():
         ledger.note(Kind.NOTE, "header_8bit", part.path, detail="the header contains 8-bit bytes")
-    for name in _SINGLE:
-        if headers.count(name) > 1 and len({unfold(raw).lower() for raw in headers.raws(name)}) > 1:
+    for name in _SINGLE if headers.repeats else ():
+        if len({unfold(raw).lower() for raw in headers.raws(name)}) > 1:
             detail = f"several {name} fields with different values: clients choose differently"
             ledger.note(Kind.AMBIGUOUS, "duplicate_header", part.path, name, detail)
     if part.encoding not in ENCODINGS:
@@ -68,12 +68,10 @@ def check_bytes(ledger: Ledger, part: Part, crlf: bool) -> None:
 
     The body of a leaf in base64 is left out: there they are white space.
     """
-    place = part.place
-    if _has_bare(Source(part.headers.block, 0, len(part.headers.block)), 0, len(part.headers.block), crlf) or (
-        part.division is not None and crlf and part.division.bare
-    ):
+    place, block = part.place, part.headers.block
+    if _bare(block, 0, len(block), crlf) or (crlf and part.division is not None and part.division.bare):
         ledger.note(Kind.MALFORMED, "bare_line_end", part.path, detail="CR or LF alone in the header or at a delimiter")
-    if b"\0" in part.headers.block:
+    if b"\0" in block:
         ledger.note(Kind.MALFORMED, "nul", part.path, detail="NUL in the header")
     if part.kind is not PartKind.LEAF or part.encoding == "binary":
         return
@@ -83,15 +81,24 @@ def check_bytes(ledger: Ledger, part: Part, crlf: bool) -> None:
         ledger.note(Kind.MALFORMED, "bare_line_end", part.path, detail="CR or LF alone in the body")
 
 
-def _has_bare(source: Source, start: int, end: int, crlf: bool) -> bool:
+def _bare(data: bytes, start: int, end: int, crlf: bool) -> bool:
     """Whether a CR, or in a CRLF message an LF, stands alone in ``start:end``."""
+    returns = data.count(b"\r", start, end)
+    if not returns:
+        return crlf and data.find(b"\n", start, end) >= 0
+    pairs = data.count(b"\r\n", start, end)
+    return returns != pairs or (crlf and data.count(b"\n", start, end) != pairs)
+
+
+def _has_bare(source: Source, start: int, end: int, crlf: bool) -> bool:
+    if isinstance(source.data, bytes):
+        return _bare(source.data, start, end, crlf)
     carry = b""
     for chunk in source.chunks(start, end, MIB):
         data = carry + chunk
         # A pair cut in two by the chunk is looked at with the next one.
         carry = b"\r" if data.endswith(b"\r") else b""
-        pairs = data.count(b"\r\n")
-        if data.count(b"\r") - len(carry) != pairs or (crlf and data.count(b"\n") != pairs):
+        if _bare(data, 0, len(data) - len(carry), crlf):
             return True
     return bool(carry)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
-from typing import overload
 
 from attrs import frozen
 
@@ -12,10 +12,10 @@ from mailward.mime.source import Source
 from mailward.mime.words import decode_header
 
 _BLANK = re.compile(rb"\n\r?\n")
-_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)", re.M)
+_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z))", re.M)
 
-_Row = tuple[str, int, int, int, int]
-"""Name in lower case; positions in the block: field start, value start, value end, field end."""
+Row = tuple[bytes, bytes, bytes]
+"""One field: all of it with its line end; its name; its value, to which a CR may still belong."""
 
 
 @frozen(slots=True)
@@ -37,53 +37,63 @@ class Header:
         return decode_header(self.raw)
 
 
+@frozen(slots=True)
+class Extent:
+    """Where a field lies in its header block: ``start:end`` with its line end, the value from ``value``."""
+
+    start: int
+    value: int
+    end: int
+
+
 class Headers:
     """The header fields of one part, names compared without regard to case. Values are decoded when asked for.
 
-    ``damage``: words for what was wrong with the block: ``header_line`` (a line that is no field was
-    skipped), ``header_end`` (the body starts at a line that is no field, without a blank line),
-    ``max_headers``, ``max_header_bytes``.
+    ``block`` is the header as it stands in the message. ``damage``: words for what was wrong with it:
+    ``header_line`` (a line that is no field was skipped), ``header_end`` (the body starts at a line
+    that is no field, without a blank line), ``max_headers``, ``max_header_bytes``.
     """
 
-    __slots__ = ("_index", "_source", "_start", "block", "damage", "rows")
+    __slots__ = ("_first", "_rows", "_source", "_start", "block", "damage")
 
     def __init__(
-        self, block: bytes, rows: list[_Row], source: Source | None, start: int, damage: tuple[str, ...] = ()
+        self, block: bytes, rows: list[Row], source: Source | None, start: int, damage: tuple[str, ...] = ()
     ) -> None:
-        self.damage = damage
         self.block = block
-        self.rows = rows
+        self.damage = damage
+        self._rows = rows
         self._source = source
         self._start = start
-        index: dict[str, list[int]] = {}
-        for number, row in enumerate(rows):
-            if row[0] in index:
-                index[row[0]].append(number)
-            else:
-                index[row[0]] = [number]
-        self._index = index
+        self._first = {row[1].lower(): row for row in reversed(rows)}
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._rows)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._index
+        return isinstance(name, str) and _key(name) in self._first
 
     def __iter__(self) -> Iterator[Header]:
-        return iter(self.fields)
+        extents = self.extents()
+        return (self._header(row, extent) for row, extent in zip(self._rows, extents, strict=True))
 
-    def raws(self, name: str) -> list[bytes]:
-        """The raw value bytes of every field of this name, in order."""
-        rows = self.rows
-        return [self.block[rows[n][2] : rows[n][3]] for n in self._index.get(name.lower(), ())]
+    @property
+    def repeats(self) -> bool:
+        """Whether some name occurs more than once."""
+        return len(self._first) != len(self._rows)
 
     def raw(self, name: str) -> bytes | None:
         """The raw value bytes of the first field of this name, None where there is none."""
-        numbers = self._index.get(name.lower())
-        if numbers is None:
-            return None
-        row = self.rows[numbers[0]]
-        return self.block[row[2] : row[3]]
+        row = self._first.get(_key(name))
+        return None if row is None else row[2].removesuffix(b"\r")
+
+    def raws(self, name: str) -> list[bytes]:
+        """The raw value bytes of every field of this name, in order."""
+        key = _key(name)
+        if key not in self._first:
+            return []
+        if not self.repeats:
+            return [self._first[key][2].removesuffix(b"\r")]
+        return [row[2].removesuffix(b"\r") for row in self._rows if row[1].lower() == key]
 
     def get(self, name: str) -> str | None:
         """The first value of this name, decoded and unfolded; None where there is none."""
@@ -94,55 +104,34 @@ class Headers:
         """Every value of this name, decoded and unfolded, in order."""
         return [decode_header(raw) for raw in self.raws(name)]
 
-    def count(self, name: str) -> int:
-        """How many fields of this name there are."""
-        return len(self._index.get(name.lower(), ()))
-
     @property
-    def names(self) -> frozenset[str]:
-        """The names that occur, in lower case."""
-        return frozenset(self._index)
+    def names(self) -> list[str]:
+        """The name of every field in lower case, in order."""
+        return [row[1].lower().decode("ascii") for row in self._rows]
 
     @property
     def fields(self) -> Sequence[Header]:
         """All fields in order."""
-        return Fields(self)
+        return tuple(self)
 
-    def field(self, number: int) -> Header:
-        """The field at a place in the order; raises IndexError."""
-        _, start, value, value_end, end = self.rows[number]
-        name_end = self.block.index(b":", start)
-        name = self.block[start:name_end].rstrip().decode("ascii")
+    def extents(self) -> list[Extent]:
+        """Where each field lies in ``block``."""
+        matches = itertools.islice(_FIELD.finditer(self.block), len(self._rows))
+        return [Extent(match.start(), match.start(3), match.end()) for match in matches]
+
+    def _header(self, row: Row, extent: Extent) -> Header:
         span = None
         if self._source is not None and self._source.outer:
-            span = self._source.public(self._start + start, self._start + end)
-        return Header(name, self.block[value:value_end], span)
-
-
-class Fields(Sequence[Header]):
-    """The fields of `Headers` as a sequence; each is made when it is looked at."""
-
-    __slots__ = ("_headers",)
-
-    def __init__(self, headers: Headers) -> None:
-        self._headers = headers
-
-    def __len__(self) -> int:
-        return len(self._headers.rows)
-
-    @overload
-    def __getitem__(self, index: int) -> Header: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Header]: ...
-    def __getitem__(self, index: int | slice) -> Header | list[Header]:
-        """The field at ``index``; raises IndexError."""
-        if isinstance(index, slice):
-            return [self._headers.field(n) for n in range(*index.indices(len(self)))]
-        return self._headers.field(index)
+            span = self._source.public(self._start + extent.start, self._start + extent.end)
+        return Header(row[1].decode("ascii"), row[2].removesuffix(b"\r"), span)
 
 
 NO_HEADERS = Headers(b"", [], None, 0)
 """For parts that have none: members and uuencode blocks."""
+
+
+def _key(name: str) -> bytes:
+    return name.lower().encode("ascii", "replace")
 
 
 def read_headers(source: Source, start: int, end: int, max_bytes: int, max_fields: int) -> tuple[Headers, int]:
@@ -155,36 +144,36 @@ def read_headers(source: Source, start: int, end: int, max_bytes: int, max_field
         return Headers(b"", [], source, start), min(start + 1, end)
     if data[start : start + 2] == b"\r\n":
         return Headers(b"", [], source, start), start + 2
-    damage = list[str]()
     stop = min(end, start + max_bytes)
     blank = _BLANK.search(data, start, stop)
     if blank is not None:
-        block, body = source.copy(start, blank.start() + 1), blank.end()
-    elif stop == end:
-        block, body = source.copy(start, end), end
+        edge, body = blank.span()
+        block = data[start : edge + 1]
     else:
-        damage.append("max_header_bytes")
-        block = source.copy(start, stop)
-        body = stop
-    rows, position = list[_Row](), 0
+        block, body = data[start:stop], stop
+    damage = () if blank is not None or stop == end else ("max_header_bytes",)
+    rows = _FIELD.findall(block)
+    if len(rows) <= max_fields and sum([len(row[0]) for row in rows]) == len(block):
+        return Headers(block, rows, source, start, damage), body
+    rows, position, more = _sound_rows(block, max_fields)
+    if position != len(block):
+        body = start + position
+        block = block[:position]
+    return Headers(block, rows, source, start, damage + more), body
+
+
+def _sound_rows(block: bytes, max_fields: int) -> tuple[list[Row], int, tuple[str, ...]]:
+    """The fields of a damaged block, where the header ends in it, and the words for the damage."""
+    rows, damage, position = list[Row](), list[str](), 0
     for match in _FIELD.finditer(block):
-        at = match.start()
-        if at != position:
-            if block.count(b"\n", position, at) != 1:
+        if match.start() != position:
+            if block.count(b"\n", position, match.start()) != 1:
                 break
             damage.append("header_line")
         if len(rows) == max_fields:
-            damage.append("max_headers")
-            position = len(block)
-            break
+            return rows, len(block), (*dict.fromkeys(damage), "max_headers")
         position = match.end()
-        rows.append((match[1].lower().decode("ascii"), at, match.start(2), _without_cr(block, match.end(2)), position))
+        rows.append((match[1], match[2], match[3]))
     if position != len(block):
         damage.append("header_end")
-        body = start + position
-        block = block[:position]
-    return Headers(block, rows, source, start, tuple(dict.fromkeys(damage))), body
-
-
-def _without_cr(block: bytes, end: int) -> int:
-    return end - 1 if end and block[end - 1] == 0x0D else end
+    return rows, position, tuple(dict.fromkeys(damage))

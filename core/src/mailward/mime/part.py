@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mailward.mime.layout import Division
 
 Algorithm = Literal["md5", "sha1", "sha256"]
+_HASHES = {"md5": hashlib.md5, "sha1": hashlib.sha1, "sha256": hashlib.sha256}
 
 _UU_LINES = "uu-lines"
 IDENTITY = frozenset(("7bit", "8bit", "binary"))
@@ -150,16 +151,19 @@ class Part:
     def names(self) -> tuple[Name, ...]:
         """Every name that some client may show, the one most clients show first."""
         if self._names is None:
-            disposition = self.headers.raws("content-disposition")
-            types = self.headers.raws("content-type")
-            found = list[Name]()
-            for n in range(max(len(disposition), len(types))):
-                found += names_of(
-                    parse_parameters(disposition[n]) if n < len(disposition) else Parameters(),
-                    parse_parameters(types[n]) if n < len(types) else Parameters(),
-                )
+            found = list(names_of(self._disposition, self.parameters))
+            if self.headers.repeats:
+                for raw in self.headers.raws("content-disposition")[1:]:
+                    found += names_of(parse_parameters(raw), Parameters())
+                for raw in self.headers.raws("content-type")[1:]:
+                    found += names_of(Parameters(), parse_parameters(raw))
             self._names = tuple(dict.fromkeys(found))
         return self._names
+
+    @property
+    def _disposition(self) -> Parameters:
+        raw = self.headers.raw("content-disposition")
+        return parse_parameters(raw) if raw else Parameters()
 
     def name_as(self, names: tuple[Name, ...]) -> None:
         """Set the names of a member or uuencode block, which has no header to say them."""
@@ -173,8 +177,7 @@ class Part:
     @property
     def disposition(self) -> str:
         """``attachment``, ``inline`` or another word in lower case; empty where the header is missing."""
-        raw = self.headers.raw("content-disposition")
-        return parse_parameters(raw).value.decode("ascii", "replace").lower() if raw else ""
+        return self._disposition.value.decode("ascii", "replace").lower()
 
     @property
     def charset(self) -> str:
@@ -317,7 +320,7 @@ class Part:
         for name, value in self._digests:
             if name == algorithm:
                 return value
-        state = hashlib.new(algorithm, usedforsecurity=False)
+        state = _HASHES[algorithm](usedforsecurity=False)
         for piece in (self._content,) if self._content is not None else self.stream():
             state.update(piece)
         value = state.hexdigest()

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from mailward.mime.compose import subject_prefix
 from mailward.mime.part import Part
-from mailward.mime.words import decode_header
 from mailward.values.edit import Splice
 
 
@@ -27,7 +26,7 @@ class HeaderRewrite:
     def remove(self, *names: str) -> None:
         """Remove every field of these names, continuation lines too."""
         wanted = {name.lower() for name in names}
-        self._removed |= {n for n, row in enumerate(self._part.headers.rows) if row[0] in wanted}
+        self._removed |= {n for n, name in enumerate(self._part.headers.names) if name in wanted}
 
     def add(self, *fields: bytes) -> None:
         """Add fields (without line ends) after the last one."""
@@ -39,40 +38,36 @@ class HeaderRewrite:
 
     def has(self, name: str) -> bool:
         """Whether a field of this name is there and stays."""
-        rows = self._part.headers.rows
-        return any(row[0] == name and n not in self._removed for n, row in enumerate(rows))
+        return any(one == name and n not in self._removed for n, one in enumerate(self._part.headers.names))
 
     def prefix(self, name: str, text: str) -> Iterator[Splice]:
         """Put ``text`` before the value of every field of this name, unless it stands there already."""
-        block = self._part.headers.block
-        for n, (row_name, _, value, value_end, _) in enumerate(self._part.headers.rows):
-            if row_name != name or n in self._removed:
+        headers = self._part.headers
+        for n, (extent, header) in enumerate(zip(headers.extents(), headers, strict=True)):
+            raw = header.raw
+            if header.name.lower() != name or n in self._removed or header.value.startswith(text):
                 continue
-            raw = block[value:value_end]
-            if decode_header(raw).startswith(text):
-                continue
-            at = self._base + value + len(raw) - len(raw.lstrip())
+            at = self._base + extent.value + len(raw) - len(raw.lstrip())
             lead = b"" if raw[:1].isspace() else b" "
             yield Splice(at, at, lead + subject_prefix(text, raw.lstrip()))
 
     def splices(self) -> Iterator[Splice]:
         """All changes but `HeaderRewrite.prefix`. ``separated`` asks for a blank line before the body."""
-        rows, block = self._part.headers.rows, self._part.headers.block
-        place = self._part.place
-        end = self._base + (rows[-1][4] if rows else 0)
-        no_blank = place.start + (rows[-1][4] if rows else 0) == place.body
-        nothing_left = len(self._removed) == len(rows)
+        place, block, extents = self._part.place, self._part.headers.block, self._part.headers.extents()
+        last = extents[-1].end if extents else 0
+        no_blank = place.start + last == place.body
+        nothing_left = len(self._removed) == len(extents)
         top, added = b"".join(self._top), b"".join(self._added)
-        if rows and added and not block.endswith(b"\n"):
+        if extents and added and not block.endswith(b"\n"):
             added = self._line_end + added
         if no_blank and (self.separated or (nothing_left and place.body < place.end)):
-            unfinished = rows and not block.endswith(b"\n") and not added
+            unfinished = extents and not block.endswith(b"\n") and not added
             added += self._line_end * (2 if unfinished else 1)
-        if not rows:
+        if not extents:
             top, added = top + added, b""
         if top:
             yield Splice(self._base, self._base, top)
         for n in sorted(self._removed):
-            yield Splice(self._base + rows[n][1], self._base + rows[n][4], b"")
+            yield Splice(self._base + extents[n].start, self._base + extents[n].end, b"")
         if added:
-            yield Splice(end, end, added)
+            yield Splice(self._base + last, self._base + last, added)

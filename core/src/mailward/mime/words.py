@@ -35,7 +35,7 @@ def decode_header(raw: bytes) -> str:
         text = value.decode("ascii")
     else:
         text = decode_text(value)
-    return _CONTROL.sub(" ", text) if _CONTROL.search(text) else text
+    return text if text.isprintable() else _CONTROL.sub(" ", text)
 
 
 def _runs(value: bytes) -> Iterator[tuple[str, bytes]]:

@@ -23,6 +23,7 @@ from mailward.spool.incoming import Incoming
 from mailward.values.errors import SpoolError
 
 _COPY_BYTES = 1024 * 1024
+_SMALL_BYTES = 1024 * 1024
 
 
 class Change(Protocol):
@@ -31,8 +32,13 @@ class Change(Protocol):
     def write(self, folders: Folders) -> None:
         """Write to the change's own files."""
 
+    def start_sync(self) -> None:
+        """Let the system begin to write, without waiting: the first sync of a batch then finds all on its way."""
+        return None
+
     def sync(self, folders: Folders) -> None:
         """Make what `write` wrote durable."""
+        return None
 
     def place(self, folders: Folders) -> tuple[str, ...]:
         """Let names appear or go; the folders that must be synced before it counts."""
@@ -40,9 +46,11 @@ class Change(Protocol):
 
     def undo(self, folders: Folders) -> None:
         """Put things back as they were, as far as that is possible. Never raises."""
+        return None
 
     def end(self) -> None:
         """Let go of files; called last, whatever happened."""
+        return None
 
 
 def _copy_body(source: int, target: int, size_bytes: int) -> None:
@@ -104,6 +112,13 @@ class Arrival(Change):
                 write_all(fd, first_image(entry))
             else:
                 write_all(fd, body, first_image(entry))
+
+    def start_sync(self) -> None:
+        """Begin to write back every file that is small; big ones should stay in the page cache, to be delivered."""
+        if self.incoming.size <= _SMALL_BYTES:
+            for fd in (self._own_fd, *self._fds):
+                # On Linux this starts write-back of dirty pages; elsewhere it does no harm.
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def sync(self, folders: Folders) -> None:
         """Sync every file."""
@@ -215,6 +230,13 @@ class _Running:
         except (OSError, SpoolError) as error:
             self.fail(error)
 
+    def start_sync(self) -> None:
+        if self.error is None:
+            try:
+                self.change.start_sync()
+            except OSError as error:
+                self.fail(error)
+
     def sync(self) -> None:
         if self.error is None:
             try:
@@ -243,6 +265,9 @@ def carry_out(folders: Folders, changes: Sequence[Change]) -> list[SpoolError | 
     batch = [_Running(change, folders) for change in changes]
     for running in batch:
         running.write()
+    if len(batch) > 1:
+        for running in batch:
+            running.start_sync()
     for running in batch:
         running.sync()
     for running in batch:

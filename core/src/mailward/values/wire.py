@@ -31,6 +31,10 @@ def _converter() -> Converter:
 
 
 _CONVERTER = _converter()
+_UNREADABLE = (
+    *(msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError),
+    *(ArithmeticError, RecursionError),
+)
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder()
 
@@ -48,7 +52,7 @@ def load(data: bytes, kind: type[T]) -> T:
     """The value of type ``kind`` that ``data`` holds; WireError where it holds something else."""
     try:
         return _CONVERTER.structure(_DECODER.decode(data), kind)
-    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise WireError(f"not a {kind.__name__}: {type(error).__name__}: {error}") from error
 
 

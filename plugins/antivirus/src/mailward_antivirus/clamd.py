@@ -77,7 +77,7 @@ class Clamd:
                 try:
                     return await self._converse(part, reader, writer)
                 finally:
-                    writer.close()
+                    writer.transport.abort()
         except TimeoutError:
             return await self._blame(Fault.CONTENT, f"no answer within {self.timeout_s:g} s")
         except OSError as error:
@@ -113,7 +113,7 @@ class Clamd:
                     writer.write(b"zPING\0")
                     return await reader.readuntil(b"\0") == b"PONG\0"
                 finally:
-                    writer.close()
+                    writer.transport.abort()
         except (OSError, EOFError, asyncio.LimitOverrunError):
             return False
 

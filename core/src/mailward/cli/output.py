@@ -1,0 +1,106 @@
+"""What commands print: tables and trees for people, JSON for machines, errors with what to do.
+
+Colour only on a terminal (and never where ``NO_COLOR`` is set). Everything that came out of mail is
+shown through `shown`, so that no name in a message can speak to the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from mailward.values.errors import ConfigError
+
+OK = 0
+FOUND = 1
+FAILED = 1
+USAGE = 2
+UNDECIDED = 3
+
+EXIT_HELP = """\
+\b
+Exit status of every command:
+  0  done; clean; accepted; all checks passed
+  1  something was found, refused or failed
+  2  wrong usage or wrong configuration
+  3  could not be decided: not scanned to the end, server not reached"""
+
+_WIDE = 400
+_NOT_PRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red", "dim": "dim"}
+
+
+def shown(text: object) -> str:
+    r"""``text`` fit to be printed: control, direction and invisible characters stand as ``\x1b``, ``\u202e``."""
+    return _NOT_PRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text))
+
+
+def console(*, errors: bool = False) -> Console:
+    """The console to print on; lines are never cut where the output is not a terminal."""
+    file = sys.stderr if errors else sys.stdout
+    return Console(file=file, width=None if file.isatty() else _WIDE, highlight=False, markup=False, emoji=False)
+
+
+def text(value: object, style: str = "") -> Text:
+    """A piece of text in a style, made printable."""
+    return Text(shown(value), style=STYLES.get(style, style))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table without frame; cells are made printable."""
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else text(cell) for cell in row))
+    return made
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, ASCII only."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def problem_list(error: ConfigError) -> list[dict[str, str]]:
+    """The problems of a configuration, for JSON."""
+    return [
+        {
+            "file": error.source,
+            "key": problem.key,
+            "message": problem.message,
+            "value": problem.value,
+            "allowed": problem.allowed,
+            "nearest": problem.nearest,
+        }
+        for problem in error.problems
+    ]
+
+
+def show_config_error(error: ConfigError) -> None:
+    """Print every problem of a configuration to standard error: file, key, value, what is allowed."""
+    out = console(errors=True)
+    out.print(Text.assemble(text("configuration error", "failure"), " in ", text(error.source)))
+    for problem in error.problems:
+        value = f" = {problem.value}" if problem.value else ""
+        out.print(Text.assemble("  ", text(problem.key + value, "bold"), ": ", text(problem.message)))
+        if problem.allowed:
+            out.print(Text.assemble("      allowed: ", text(problem.allowed)))
+        if problem.nearest:
+            out.print(Text.assemble("      did you mean ", text(repr(problem.nearest), "bold"), "?"))
+
+
+def fail(message: str, status: int = FAILED) -> NoReturn:
+    """Say on standard error why the command ends, and end it."""
+    console(errors=True).print(Text.assemble(text("error", "failure"), ": ", text(message)))
+    raise click.exceptions.Exit(status)

@@ -1,0 +1,358 @@
+"""Peers to deliver to: a scripted server in the test's own loop, and real ones in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field, frozen
+from mailward import (
+    Address,
+    Context,
+    Delivery,
+    Envelope,
+    MessageInfo,
+    NextHop,
+    Recipient,
+    Resolver,
+    Result,
+    Sender,
+)
+
+from mailward_relay import Relay, RelaySettings
+
+CLOSE = "close"
+STALL = "stall"
+
+
+def required(program: str) -> str:
+    """The path of a program; without it the test is skipped, or fails where servers are required."""
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        reason = f"{program} is not installed"
+        (pytest.fail if os.environ.get("MAILWARD_REQUIRE_SERVERS") == "1" else pytest.skip)(reason)
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 10.0) -> None:
+    """Return once a server listens on a port of this machine."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
+    pytest.fail(f"nothing listens on port {port}")
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A server process that listens on ``port``, ended with the block."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(port, process)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@frozen
+class Blob:
+    """Content from memory, cut into pieces of ``cut`` bytes at most."""
+
+    data: bytes
+    cut: int = 65_536
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.data)
+
+    async def chunks(self, max_bytes: int = 65_536) -> AsyncIterator[bytes]:
+        step = min(self.cut, max_bytes)
+        for start in range(0, len(self.data), step):
+            yield self.data[start : start + step]
+
+
+Action = str | bytes | Callable[[str], Any]
+
+
+@define
+class Peer:
+    """An SMTP server that does as it is told, in the loop of the test.
+
+    ``script`` maps a verb (GREETING, END for the end of data, else the command's) to what happens
+    there: a reply, CLOSE, STALL, a function of the command line that gives one of these, or a list
+    of them for the first, second, … time, the last for all times after. What came is in ``commands``
+    and, with the stuffing taken out as RFC 5321 says, in ``messages``.
+    """
+
+    extensions: tuple[str, ...] = ("PIPELINING", "SIZE 10000000", "8BITMIME", "ENHANCEDSTATUSCODES")
+    script: dict[str, Action | list[Action]] = field(factory=dict)
+    tls: ssl.SSLContext | None = None
+    commands: list[str] = field(factory=list)
+    messages: list[bytes] = field(factory=list)
+    connections: int = 0
+    bursts: list[bytes] = field(factory=list)
+    port: int = 0
+    _tasks: set[asyncio.Task[None]] = field(factory=set)
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[Peer]:
+        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=1 << 26)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        try:
+            await self._serve(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not await self._act("GREETING", "", "220 peer.example ESMTP", writer):
+            return
+        while line := await reader.readline():
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            self.commands.append(text)
+            verb = text.split(" ")[0].upper()
+            if not await self._act(verb, text, self._default(verb), writer):
+                return
+            if verb == "DATA" and self._granted:
+                self.messages.append(await self._content(reader))
+                if not await self._act("END", "", "250 2.0.0 taken", writer):
+                    return
+            elif verb == "STARTTLS" and self.tls is not None:
+                await writer.start_tls(self.tls)
+            elif verb == "QUIT":
+                return
+
+    _granted: bool = False
+
+    def _default(self, verb: str) -> str:
+        if verb == "EHLO":
+            lines = ["peer.example", *self.extensions]
+            return "\r\n".join(f"250{'-' if place < len(lines) else ' '}{x}" for place, x in enumerate(lines, 1))
+        known = {"DATA": "354 go on", "QUIT": "221 2.0.0 bye", "STARTTLS": "220 2.0.0 ready"}
+        return known.get(verb, "250 2.1.0 fine")
+
+    async def _act(self, verb: str, line: str, default: str, writer: asyncio.StreamWriter) -> bool:
+        action: Any = self.script.get(verb, default)
+        if isinstance(action, list):
+            action = action.pop(0) if len(action) > 1 else action[0]
+        if callable(action):
+            action = action(line)
+        if action == CLOSE:
+            return False
+        if action == STALL:
+            await asyncio.sleep(3600)
+        data = action if isinstance(action, bytes) else f"{action}\r\n".encode()
+        self._granted = verb == "DATA" and data.startswith(b"354")
+        writer.write(data)
+        await writer.drain()
+        return True
+
+    async def _content(self, reader: asyncio.StreamReader) -> bytes:
+        first = await reader.readexactly(3)
+        if first == b".\r\n":
+            return b""
+        raw = first if first.endswith(b"\r\n.\r\n") else first + await reader.readuntil(b"\r\n.\r\n")
+        raw = raw[: -len(b".\r\n")]
+        return re.sub(rb"(\A|\r\n)\.", rb"\1", raw)
+
+
+@pytest.fixture
+def peer() -> type[Peer]:
+    return Peer
+
+
+@pytest.fixture
+def blob() -> type[Blob]:
+    return Blob
+
+
+MakeRelay = Callable[..., Relay]
+
+
+@pytest.fixture
+def make_relay(tmp_path: Path) -> MakeRelay:
+    """A relay plugin from settings; short time-outs, so that nothing waits for minutes."""
+
+    def make(resolver: Resolver | None = None, **settings: Any) -> Relay:
+        context = Context(name="relay", hostname="gate.example", base=tmp_path, resolver=resolver or Resolver())
+        return Relay(RelaySettings(**settings), context)
+
+    return make
+
+
+Send = Callable[..., Any]
+
+
+@pytest.fixture
+def send() -> Send:
+    """Delivers one message to a port of this machine and gives the results."""
+
+    async def deliver(
+        relay: Relay,
+        port: int,
+        body: bytes | Blob = b"Subject: hello\r\n\r\ngood day\r\n",
+        *,
+        sender: str | Sender = "a@sender.example",
+        to: Sequence[str | Recipient] = ("b@rcpt.example",),
+        hop: NextHop | None = None,
+    ) -> list[Result]:
+        content = body if isinstance(body, Blob) else Blob(body)
+        recipients = tuple(Recipient(Address.parse(x)) if isinstance(x, str) else x for x in to)
+        found = await relay.deliver(
+            Delivery(
+                MessageInfo("m1", Envelope(), content.size_bytes),
+                Sender(Address.parse(sender)) if isinstance(sender, str) else sender,
+                recipients,
+                hop or NextHop("smtp", "127.0.0.1", port),
+                content,
+            )
+        )
+        assert found is not None
+        assert [result.recipient for result in found] == list(recipients)
+        return found
+
+    return deliver
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A server's TLS context with a certificate that nobody signed."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [required("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        + ["-subj", "/CN=peer.example", "-days", "2", "-keyout", str(folder / "key"), "-out", str(folder / "cert")],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert", folder / "key")
+    return context
+
+
+@frozen
+class Sink:
+    """A running smtp-sink; ``dumps`` holds a file for each message where dumping was asked for."""
+
+    port: int
+    dumps: Path
+
+    def messages(self) -> list[bytes]:
+        return [path.read_bytes() for path in sorted(self.dumps.iterdir())]
+
+
+@pytest.fixture
+def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Sink]]:
+    """Starts Postfix's smtp-sink with options."""
+    program = required("smtp-sink")
+    with contextlib.ExitStack() as stack:
+
+        def start(*options: str, dump: bool = False) -> Sink:
+            folder = tmp_path_factory.mktemp("sink")
+            for path in (folder, *folder.parents[:3]):
+                path.chmod(0o755)
+            folder.chmod(0o777)
+            port = free_port()
+            user = ("-u", "postfix") if os.geteuid() == 0 else ()
+            dumping = ("-d", f"{folder}/%M.") if dump else ()
+            stack.enter_context(running([program, *user, *options, *dumping, f"127.0.0.1:{port}", "100"], port))
+            return Sink(port, folder)
+
+        yield start
+
+
+DNS_DATA = (
+    "mx.example. MX 20 second.mx.example.",
+    "mx.example. MX 10 first.mx.example.",
+    "first.mx.example. A 127.0.0.1",
+    "second.mx.example. A 127.0.0.2",
+    "equal.example. MX 10 a.equal.example.",
+    "equal.example. MX 10 b.equal.example.",
+    "equal.example. MX 10 c.equal.example.",
+    "equal.example. MX 5 best.equal.example.",
+    "implicit.example. A 127.0.0.1",
+    "six.example. AAAA ::1",
+    "null.example. MX 0 .",
+    "loop.example. MX 10 far.example.",
+    "loop.example. MX 20 gate.example.",
+    "loop.example. MX 30 behind.example.",
+    "selfish.example. MX 10 gate.example.",
+    "gate.example. A 127.0.0.1",
+    "empty.example. TXT nothing",
+)
+
+
+@pytest.fixture(scope="session")
+def dns_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An unbound that knows `DNS_DATA`, fails for broken.example, and says NXDOMAIN to all else."""
+    program = required("unbound")
+    folder = tmp_path_factory.mktemp("unbound")
+    port, dead = free_port(), free_port()
+    data = "\n".join(f"  local-data: '{line}'" for line in DNS_DATA)
+    (folder / "unbound.conf").write_text(
+        f"""server:
+  interface: 127.0.0.1@{port}
+  do-daemonize: no
+  username: ""
+  chroot: ""
+  directory: "{folder}"
+  pidfile: "{folder}/pid"
+  use-syslog: no
+  do-not-query-localhost: no
+  module-config: "iterator"
+  local-zone: "." static
+  local-zone: "broken.example." transparent
+{data}
+forward-zone:
+  name: "broken.example."
+  forward-addr: 127.0.0.1@{dead}
+remote-control:
+  control-enable: no
+"""
+    )
+    with running([program, "-d", "-c", str(folder / "unbound.conf")], port):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture
+def resolver(dns_server: str) -> Resolver:
+    return Resolver((dns_server,), timeout_s=5.0)
