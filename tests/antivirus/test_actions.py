@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from mailward import ConfigError, Copy, Kind, Message, PartKind, Placeholder
+from mailward import ConfigError, Context, Copy, Envelope, Kind, Message, PartKind, Placeholder, Scan
+from mailward_antivirus import Antivirus, AntivirusSettings
 
 WRAPPINGS = ("base64", "quoted-printable", "7bit", "zip", "zip in zip", "message", "uuencode")
 MESSAGE_ACTIONS = ("drop", "reject", "hold", "quarantine", "bounce", "defer")
@@ -211,3 +213,11 @@ def test_settings_that_make_no_sense_are_refused_with_what_is_allowed(
         judge(mails.plain(b"hello"), settings)
     assert message in str(caught.value)
     assert "antivirus" in str(caught.value)
+
+
+def test_a_repair_that_comes_to_nothing_is_left_over_and_not_delivered(mails: Any) -> None:
+    plugin = Antivirus(AntivirusSettings(), Context(name="antivirus"))
+    with Message.from_bytes(mails.attached(mails.eicar)) as message:
+        finding = plugin.finding("signatures", "2", kind=Kind.INFECTED, name="EICAR-Test-File")
+        (decision,) = asyncio.run(plugin.disposition(message, (finding,), Scan(Envelope(), message)))
+    assert (decision.action.name, decision.edits, decision.findings) == ("drop", (), (finding,))

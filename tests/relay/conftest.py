@@ -10,6 +10,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -356,3 +357,34 @@ remote-control:
 @pytest.fixture
 def resolver(dns_server: str) -> Resolver:
     return Resolver((dns_server,), timeout_s=5.0)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def dripping() -> Iterator[int]:
+    """The port of a server that never ends its reply to MAIL, in a thread of its own."""
+    ready = threading.Event()
+    done = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(5)
+
+    def serve() -> None:
+        ready.set()
+        with contextlib.suppress(OSError), listener.accept()[0] as connection:
+            connection.sendall(b"220 x\r\n")
+            connection.recv(1000)
+            connection.sendall(b"250 x\r\n")
+            while not done.wait(0.2):
+                connection.sendall(b"250-x\r\n")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    ready.wait()
+    yield int(listener.getsockname()[1])
+    done.set()
+    thread.join()
+    listener.close()

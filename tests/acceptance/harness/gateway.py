@@ -20,7 +20,7 @@ from harness.wait import PATIENCE_S, until
 Line = dict[str, Any]
 
 PLUGINS = ("relay", "content", "antivirus")
-PROGRAM = (sys.executable, "-m", "mailward.cli.main")
+PROGRAM = ("/tmp/acc-program",)
 BASE: Table = {
     "plugins": PLUGINS,
     "gateway": {"listen": ["127.0.0.1:0"], "hostname": "mx.example.test"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import smtplib
-import socket
 from datetime import UTC, datetime
 from email.utils import format_datetime, make_msgid
 from typing import IO
@@ -25,7 +24,7 @@ def eicar() -> bytes:
     return "".join(_EICAR).encode("ascii")
 
 
-def test_message(sender: Address, recipients: tuple[Address, ...], subject: str, *, infected: bool) -> bytes:
+def make_message(sender: Address, recipients: tuple[Address, ...], subject: str, *, infected: bool) -> bytes:
     """A plain message, or one with the EICAR test file attached. CRLF line ends."""
     word = base64.b64encode(subject.encode()).decode("ascii")
     shown_subject = subject if subject.isascii() and subject.isprintable() else f"=?utf-8?b?{word}?="
@@ -116,14 +115,12 @@ def send(
     """
     host, port = _server(server)
     if file is None:
-        content = test_message(sender, recipients, subject, infected=infected)
+        content = make_message(sender, recipients, subject, infected=infected)
     elif infected:
         raise click.UsageError("--eicar makes a message; with FILE there is nothing to attach it to")
     else:
         content = file.read().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     try:
-        with socket.create_connection((host, port), TIMEOUT_S):
-            pass
         client = smtplib.SMTP(timeout=TIMEOUT_S)
         code, greeting = client.connect(host, port)
         dialogue = _Dialogue(client)

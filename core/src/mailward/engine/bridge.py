@@ -8,15 +8,14 @@ plain functions run in place and are interrupted by a timer.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import signal
 import threading
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any, Protocol
 
+from mailward.engine.instance import Implementation
 from mailward.values.errors import MailwardError, PluginFault
 
 Collect = Callable[[Any], Any]
@@ -27,30 +26,46 @@ class _Overdue(BaseException):
     """The timer rang. Not an Exception, so that a plugin's ``except Exception`` does not keep it."""
 
 
-@contextmanager
-def timer(timeout_s: float) -> Iterator[None]:
-    """Interrupt the block after ``timeout_s``; elsewhere than in the main thread, and for infinity, no limit."""
-    if _bound(timeout_s) is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
+class _Timer:
+    """Interrupts plain functions in the main thread; one interval timer for the process.
 
-    def ring(signum: int, frame: object) -> None:
-        raise _Overdue
+    The handler is installed once, because that costs more than all the rest of a quick call.
+    """
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, timeout_s)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    def __init__(self) -> None:
+        self._armed = False
+        self._installed = False
+
+    def _ring(self, signum: int, frame: object) -> None:
+        if self._armed:
+            self._armed = False
+            raise _Overdue
+
+    def call(self, function: Callable[..., Any], arguments: dict[str, Any], collect: Collect, timeout_s: float) -> Any:
+        """Call and collect, interrupted after ``timeout_s``; elsewhere than in the main thread without limit."""
+        if threading.current_thread() is not threading.main_thread() or _bound(timeout_s) is None:
+            return collect(function(**arguments))
+        if not self._installed:
+            signal.signal(signal.SIGALRM, self._ring)
+            self._installed = True
+        self._armed = True
+        signal.setitimer(signal.ITIMER_REAL, timeout_s)
+        try:
+            return collect(function(**arguments))
+        finally:
+            self._armed = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+_TIMER = _Timer()
+"""SIGALRM belongs to the process, and so does this."""
 
 
 class Bridge(Protocol):
     """Calls a hook implementation and collects its answer."""
 
     async def call(
-        self, function: Callable[..., Any], arguments: dict[str, Any], collect: Collect, timeout_s: float, quick: bool
+        self, implementation: Implementation, arguments: dict[str, Any], collect: Collect, timeout_s: float
     ) -> Any:
         """What ``collect`` made of the answer; raises PluginFault where there is none."""
         ...
@@ -81,15 +96,14 @@ class TimerBridge:
     """For processes that work on one thing at a time."""
 
     async def call(
-        self, function: Callable[..., Any], arguments: dict[str, Any], collect: Collect, timeout_s: float, quick: bool
+        self, implementation: Implementation, arguments: dict[str, Any], collect: Collect, timeout_s: float
     ) -> Any:
         """See `Bridge`."""
         try:
-            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            if implementation.is_async:
                 async with asyncio.timeout(_bound(timeout_s)):
-                    return await _finish(function(**arguments), collect)
-            with timer(timeout_s):
-                return collect(function(**arguments))
+                    return await _finish(implementation.function(**arguments), collect)
+            return _TIMER.call(implementation.function, arguments, collect, timeout_s)
         except MailwardError:
             raise
         except (Exception, SystemExit, _Overdue) as error:  # the isolation boundary of plugins
@@ -109,17 +123,16 @@ class ThreadBridge:
         self._stuck = 0
 
     async def call(
-        self, function: Callable[..., Any], arguments: dict[str, Any], collect: Collect, timeout_s: float, quick: bool
+        self, implementation: Implementation, arguments: dict[str, Any], collect: Collect, timeout_s: float
     ) -> Any:
         """See `Bridge`."""
         try:
-            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            if implementation.is_async:
                 async with asyncio.timeout(_bound(timeout_s)):
-                    return await _finish(function(**arguments), collect)
-            if quick:
-                with timer(timeout_s):
-                    return collect(function(**arguments))
-            return await self._in_thread(function, arguments, collect, timeout_s)
+                    return await _finish(implementation.function(**arguments), collect)
+            if implementation.quick:
+                return _TIMER.call(implementation.function, arguments, collect, timeout_s)
+            return await self._in_thread(implementation.function, arguments, collect, timeout_s)
         except MailwardError:
             raise
         except (Exception, SystemExit, _Overdue) as error:  # the isolation boundary of plugins

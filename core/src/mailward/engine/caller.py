@@ -68,11 +68,10 @@ class Caller:
         limit_s = min(instance.timeout_s if timeout_s is None else timeout_s, remaining_s)
         try:
             answers = await self._bridge.call(
-                implementation.function,
+                implementation,
                 passed,
                 collect or _gather(hook),
                 max(limit_s, 0.001),
-                implementation.quick,
             )
         except hook.raises:
             raise

@@ -12,11 +12,12 @@ from mailward.hooks.plugin import OnFailure, Plugin
 
 @frozen
 class Implementation:
-    """One hook implementation: the bound function and the parameters that it takes."""
+    """One hook implementation: the bound function, the parameters that it takes, and how it is to be called."""
 
     function: Callable[..., Any]
     parameters: tuple[str, ...]
-    quick: bool
+    quick: bool = False
+    is_async: bool = False
 
 
 @frozen(eq=False)

@@ -61,7 +61,12 @@ class Registry:
                     function: Any = implementation.function
                     yield (
                         caller.name,
-                        Implementation(function, tuple(inspect.signature(function).parameters), is_quick(function)),
+                        Implementation(
+                            function,
+                            tuple(inspect.signature(function).parameters),
+                            is_quick(function),
+                            inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
+                        ),
                     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from mailward.mime.content import ENCODINGS, IDENTITY
 from mailward.mime.ledger import Ledger
 from mailward.mime.limits import MIB
 from mailward.mime.parameters import Parameters
-from mailward.mime.part import ENCODINGS, IDENTITY, Part, PartKind
+from mailward.mime.part import Part, PartKind
 from mailward.mime.source import Source
 from mailward.mime.words import unfold
 from mailward.values.finding import Kind

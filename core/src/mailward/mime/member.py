@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
+from mailward.mime.content import Place
 from mailward.mime.errors import MemberError
 from mailward.mime.ledger import MEMBER_IN_MEMORY_BYTES, Ledger
 from mailward.mime.names import member_name, visible
-from mailward.mime.part import Part, PartKind, Place
+from mailward.mime.part import Part, PartKind
 from mailward.mime.source import Source
 from mailward.mime.tree import Tree
 from mailward.values.finding import Finding, Kind

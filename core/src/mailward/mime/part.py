@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
-from attrs import frozen
-
 from mailward.mime.charset import codec, decode_text
-from mailward.mime.decode import base64_stream, base64_whole, quoted_stream, quoted_whole, uu_stream
+from mailward.mime.content import UU_LINES, Place, decoded, decoded_whole, is_identity
 from mailward.mime.errors import LimitExceeded
 from mailward.mime.headers import NO_HEADERS, Headers
 from mailward.mime.ledger import KEPT_PART_BYTES, Ledger
@@ -20,7 +18,6 @@ from mailward.mime.magic import HEAD_BYTES, detect
 from mailward.mime.names import Name, names_of
 from mailward.mime.parameters import Parameters, parse_parameters
 from mailward.mime.source import Source, View
-from mailward.mime.uuencode import first_block
 from mailward.values.finding import Kind
 
 if TYPE_CHECKING:
@@ -28,12 +25,6 @@ if TYPE_CHECKING:
 
 Algorithm = Literal["md5", "sha1", "sha256"]
 _HASHES = {"md5": hashlib.md5, "sha1": hashlib.sha1, "sha256": hashlib.sha256}
-
-_UU_LINES = "uu-lines"
-IDENTITY = frozenset(("7bit", "8bit", "binary"))
-_UU = frozenset(("x-uuencode", "uuencode", "x-uue", "uue"))
-ENCODINGS = IDENTITY | _UU | {"base64", "quoted-printable"}
-"""The transfer encodings that are decoded; another one is taken as it stands, with a finding."""
 
 
 class PartKind(StrEnum):
@@ -44,17 +35,6 @@ class PartKind(StrEnum):
     LEAF = "leaf"
     MEMBER = "member"
     ENCODED = "encoded"
-
-
-@frozen(slots=True)
-class Place:
-    """Where a part lies: ``start:end`` of ``source`` with its header, ``body:body_end`` its content, still encoded."""
-
-    source: Source
-    start: int
-    body: int
-    body_end: int
-    end: int
 
 
 class Part:
@@ -110,7 +90,7 @@ class Part:
         self.children: list[Part] = []
         self.declared_type = ""
         self.parameters = Parameters()
-        self.encoding = _UU_LINES if kind is PartKind.ENCODED else "binary"
+        self.encoding = UU_LINES if kind is PartKind.ENCODED else "binary"
         self.opaque = False
         self.division: Division | None = None
         self.delimiter: tuple[int, int] | None = None
@@ -133,7 +113,7 @@ class Part:
     @property
     def is_identity(self) -> bool:
         """Whether content and raw bytes are the same, so that what is inside lies in the raw bytes too."""
-        return self.encoding in IDENTITY or (self.encoding not in ENCODINGS and self.encoding != _UU_LINES)
+        return is_identity(self.encoding)
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -205,23 +185,7 @@ class Part:
         self._size = size
 
     def _decoded(self, max_bytes: int) -> Iterator[bytes]:
-        place = self.place
-        chunks = place.source.chunks(place.body, place.body_end, max_bytes)
-        if self.encoding == "base64":
-            return base64_stream(chunks, self._damaged)
-        if self.encoding == "quoted-printable":
-            return quoted_stream(chunks)
-        if self.encoding == _UU_LINES:
-            return uu_stream(chunks, self._damaged)
-        if self.encoding not in _UU:
-            return chunks
-        block = first_block(place.source, place.body, place.body_end)
-        if block is None:
-            self._damaged("uu_missing")
-            return chunks
-        if not block.closed:
-            self._damaged("uu_unclosed")
-        return uu_stream(place.source.chunks(block.data_start, block.data_end, max_bytes), self._damaged)
+        return decoded(self.place, self.encoding, max_bytes, self._damaged)
 
     def _damaged(self, rule: str) -> None:
         kind = Kind.AMBIGUOUS if rule == "base64_after_padding" else Kind.MALFORMED
@@ -235,22 +199,13 @@ class Part:
         """
         if self._content is not None:
             return self._content
-        place = self.place
         most = self._ledger.limits.max_part_bytes
-        raw_bytes = place.body_end - place.body
-        if raw_bytes > most:
+        if self.place.body_bytes > most:
             data = self._bounded(most)
-        elif self.encoding == "base64" and raw_bytes <= KEPT_PART_BYTES * 2:
-            decoded = base64_whole(place.source.copy(place.body, place.body_end))
-            for rule in decoded.damage:
-                self._damaged(rule)
-            data = decoded.data
-        elif self.encoding == "quoted-printable":
-            data = quoted_whole(place.source.copy(place.body, place.body_end))
-        elif self.is_identity:
-            data = place.source.copy(place.body, place.body_end)
-        else:
+        elif self.place.body_bytes > 2 * KEPT_PART_BYTES and not self.is_identity:
             data = b"".join(self._decoded(MIB))
+        else:
+            data = decoded_whole(self.place, self.encoding, self._damaged)
         self._size = len(data)
         if self._ledger.keep(len(data)):
             self._content = data
@@ -270,8 +225,8 @@ class Part:
         """Decoded size in bytes."""
         if self._size is None:
             if self.is_identity:
-                self._size = self.place.body_end - self.place.body
-            elif self.place.body_end - self.place.body <= KEPT_PART_BYTES:
+                self._size = self.place.body_bytes
+            elif self.place.body_bytes <= KEPT_PART_BYTES:
                 self._size = len(self.content)
             else:
                 self._size = sum(len(piece) for piece in self._decoded(MIB))
@@ -284,7 +239,7 @@ class Part:
         place = self.place
         if self.is_identity:
             return place.source.copy(place.body, min(place.body_end, place.body + n))
-        if place.body_end - place.body <= 4 * n:
+        if place.body_bytes <= 4 * n:
             return self.content[:n]
         pieces, size = list[bytes](), 0
         for piece in self._decoded(2 * n + 1024):
@@ -309,7 +264,7 @@ class Part:
                 Kind.NOTE, "charset_unknown", self.path, charset[:64], f"charset {charset[:64]!r} is not known"
             )
         most = self._ledger.limits.max_part_bytes
-        data = self.head(most) if self.place.body_end - self.place.body > most else self.content
+        data = self.head(most) if self.place.body_bytes > most else self.content
         text = decode_text(data, charset)
         if self._content is not None:
             self._text = text
@@ -340,10 +295,10 @@ class Part:
         if self.is_identity:
             return place.source, place.body, place.body_end
         if self._inner is None:
-            if place.body_end - place.body <= KEPT_PART_BYTES:
+            if place.body_bytes <= KEPT_PART_BYTES:
                 self._inner = Source(self.content, 0, len(self.content))
             else:
-                with self._ledger.spill(place.body_end - place.body) as spill:
+                with self._ledger.spill(place.body_bytes) as spill:
                     mark = spill.mark()
                     for piece in self._decoded(MIB):
                         spill.write(piece)

@@ -6,12 +6,13 @@ import difflib
 import re
 
 from mailward.mime.checks import boundary_of, check_boundary, check_bytes, check_header
+from mailward.mime.content import IDENTITY, Place
 from mailward.mime.headers import read_headers
 from mailward.mime.layout import Division, What, divide
 from mailward.mime.ledger import KEPT_PART_BYTES, Ledger
 from mailward.mime.names import member_name, visible
 from mailward.mime.parameters import parse_parameters
-from mailward.mime.part import IDENTITY, Part, PartKind, Place
+from mailward.mime.part import Part, PartKind
 from mailward.mime.source import Source
 from mailward.mime.uuencode import Block, blocks
 from mailward.mime.words import decode_header
@@ -183,7 +184,7 @@ class Tree:
     def _measure(self, part: Part) -> None:
         """Count the decoded size of a leaf, as far as the raw bytes tell it, against the limits."""
         ledger = self._ledger
-        size = part.place.body_end - part.place.body
+        size = part.place.body_bytes
         size = size if part.is_identity else size * 3 // 4
         if size > ledger.limits.max_part_bytes:
             ledger.limit("max_part_bytes", part.path)
@@ -220,7 +221,7 @@ def _looks_like_mail(part: Part) -> bool:
 
 
 def _contains(part: Part, word: bytes) -> bool:
-    if part.encoding in IDENTITY or part.place.body_end - part.place.body <= KEPT_PART_BYTES:
+    if part.encoding in IDENTITY or part.place.body_bytes <= KEPT_PART_BYTES:
         return word in part.content
     tail = b""
     for piece in part.stream():

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailward.spool.entry import Entry
+from mailward.spool.incoming import IN_MEMORY_BYTES, cut_head
+from mailward.spool.spool import Spool
+from mailward.values.errors import SpoolError
+
+HEAD = b"Subject: x\r\nTo: y\r\n"
+
+
+def _tmp(spool: Spool) -> list[str]:
+    return os.listdir(spool.root / "spool" / spool.slot / "tmp")
+
+
+def test_a_small_message_makes_no_file_before_it_is_asked_for(spool: Spool) -> None:
+    incoming = spool.begin("a1")
+    incoming.write(HEAD + b"\r\nbody\r\n")
+    assert _tmp(spool) == []
+    assert incoming.flush().read_bytes() == HEAD + b"\r\nbody\r\n"
+    incoming.discard()
+    assert _tmp(spool) == []
+
+
+@pytest.mark.parametrize("piece", [1000, 65_536, 200_000])
+def test_a_big_message_is_streamed_and_its_head_kept(spool: Spool, piece: int) -> None:
+    body = HEAD + b"\r\n" + os.urandom(300_000)
+    incoming = spool.begin()
+    for start in range(0, len(body), piece):
+        incoming.write(body[start : start + piece])
+    assert incoming.whole is None
+    assert incoming.head == HEAD
+    assert incoming.size == len(body)
+    assert incoming.flush().read_bytes() == body
+    incoming.discard()
+
+
+def test_flush_can_be_followed_by_more(spool: Spool) -> None:
+    incoming = spool.begin()
+    incoming.write(b"one\r\n")
+    incoming.flush()
+    incoming.write(b"two\r\n")
+    assert incoming.flush().read_bytes() == b"one\r\ntwo\r\n"
+    incoming.discard()
+
+
+@given(st.binary(max_size=200))
+def test_the_head_ends_before_the_first_empty_line(data: bytes) -> None:
+    head = cut_head(b"A: b\r\n\r\n" + data)
+    assert head == b"A: b\r\n"
+
+
+def test_the_head_without_end_is_cut() -> None:
+    assert len(cut_head(b"x" * 100_000)) == IN_MEMORY_BYTES
+    assert cut_head(b"\r\nno header at all") == b""
+
+
+def test_a_message_is_committed_once(spool: Spool, make_entry: Callable[..., Entry]) -> None:
+    incoming = spool.begin("a1")
+    incoming.write(b"x\r\n")
+    spool.commit(incoming, make_entry("a1"))
+    incoming.discard()
+    with pytest.raises(SpoolError):
+        spool.commit(incoming, make_entry("a2"))
+    with pytest.raises(SpoolError):
+        incoming.flush()
+    assert [entry.id for entry in spool.recover()] == ["a1"]
+
+
+def test_a_discarded_message_cannot_be_committed(spool: Spool, make_entry: Callable[..., Entry]) -> None:
+    incoming = spool.begin("a1")
+    incoming.write(b"x" * 100_000)
+    incoming.discard()
+    with pytest.raises(SpoolError):
+        spool.commit(incoming, make_entry("a1"))
+    assert list(spool.recover()) == []
+
+
+def test_an_id_that_is_a_path_is_refused(spool: Spool) -> None:
+    with pytest.raises(SpoolError):
+        spool.begin("../../etc")
