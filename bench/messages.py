@@ -13,7 +13,7 @@ SIZES = {"4k": 4096, "50k": 50 * 1024, "1m": 1024 * 1024, "50m": 50 * 1024 * 102
 _WORDS = (
     "please find the figures of last month attached they were checked by both offices and agree with what the "
     "bank has sent us call me when the order for the new pumps has left the yard and tell anna about the date"
-).split()
+).split(" ")
 _BOUNDARY = "=_bench_outer"
 _INNER = "=_bench_inner"
 

@@ -1,4 +1,4 @@
-"""What is measured: Mailward, Postfix relaying without looking, a bare aiosmtpd. Each on loopback, in a folder of its own."""
+"""What is measured: Mailward, Postfix relaying without looking, a bare aiosmtpd; on loopback, each in its own folder."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from attrs import frozen
+
 from mailward import Address, Copy, Engine, Envelope, Recipient, Sender
 
 # In pieces, so that no file of the project is itself a hit.

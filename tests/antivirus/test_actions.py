@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from mailward import ConfigError, Context, Copy, Envelope, Kind, Message, PartKind, Placeholder, Scan
 from mailward_antivirus import Antivirus, AntivirusSettings
 

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import pytest
+
 from mailward import Kind, Message, Part
 from mailward_antivirus import Clamd, Fault, Report, ScanStatus
 from mailward_antivirus.clamd import ClamdAddress

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mailward import Engine, Envelope, Kind, Message, Part
 from mailward_antivirus import Clamd, Fault, Report, ScanStatus
 from mailward_antivirus.clamd import ClamdAddress

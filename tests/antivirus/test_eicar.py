@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mailward_antivirus import Fault, ScanStatus, eicar
 
 TEST = eicar.test_string()

@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mailward import Context, Message
 from mailward_antivirus import Antivirus, AntivirusSettings
 from mailward_antivirus.hashlist import HashList

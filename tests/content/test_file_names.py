@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mailward import ConfigError, Kind, Masks, Message
 from mailward_content.file_names import DEFAULT_NAMES, check_masks, shapes
 

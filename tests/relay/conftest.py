@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from attrs import define, field, frozen
+
 from mailward import (
     Address,
     Context,
@@ -30,7 +31,6 @@ from mailward import (
     Result,
     Sender,
 )
-
 from mailward_relay import Relay, RelaySettings
 
 CLOSE = "close"

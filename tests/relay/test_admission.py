@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from mailward import NULL, Address, Recipient, Sender, Session
 
 STRANGER = Session(client_ip="203.0.113.9")

@@ -7,6 +7,7 @@ import random
 from typing import Any
 
 import pytest
+
 from mailward import Address, DnsFault, NextHop, NoRoute, Recipient, Resolver
 from mailward_relay.exchange import MAX_HOPS, Exchange
 

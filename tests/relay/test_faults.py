@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+
 from mailward_relay.wire import MAX_TEXT
 
 CLOSE, STALL = "close", "stall"

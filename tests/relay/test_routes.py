@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from mailward import Address, NextHop, Recipient
 from mailward_relay.routes import Routes
 from mailward_relay.targets import ByExchange, Target, parse_target

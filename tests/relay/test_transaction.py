@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+
 from mailward import NULL, Address, Recipient, Sender
 from mailward_relay.stuffing import DotStuffer
 

@@ -5,6 +5,7 @@ import itertools
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mailward.mime import EditError, Message, PartKind, apply, decode_header, resolve, spliced
 from mailward.values.edit import (
     AddHeader,

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,11 +57,12 @@ def counting() -> CountingDisk:
 
 
 @pytest.fixture
-def counted(tmp_path: Path, counting: CountingDisk) -> Spool:
+def counted(tmp_path: Path, counting: CountingDisk) -> Iterator[Spool]:
     spool = Spool(tmp_path, disk=counting.disk())
     spool.open()
     counting.files = counting.folders = 0
-    return spool
+    yield spool
+    spool.close()
 
 
 async def _receive(committer: Committer, spool: Spool, entry: Entry, body: bytes = b"x\r\n") -> tuple[Entry, ...]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mailward.cli.words import Setting
     from mailward.engine.config import Config
     from mailward.engine.loader import Found
+    from mailward.hooks.plugin import Plugin
 
 
 @frozen
@@ -102,7 +103,6 @@ def _described(config: Config, found: Found, enabled: bool) -> Row:
     from mailward.cli.words import settings_of
     from mailward.engine.config import COMMON_KEYS, CommonSettings
     from mailward.engine.convert import structure
-    from mailward.engine.registry import hooks_of
     from mailward.hooks.plugin import settings_type
 
     kind = found.kind
@@ -114,12 +114,19 @@ def _described(config: Config, found: Found, enabled: bool) -> Row:
         found.version,
         found.origin,
         (kind.__doc__ or "").strip().partition("\n")[0],
-        hooks_of(kind),
+        _hooks(kind),
         str(common.on_failure or kind.on_failure),
         common.timeout_s or kind.timeout_s,
         common.shadow,
         settings_of(settings_type(kind)),
     )
+
+
+def _hooks(kind: type[Plugin]) -> tuple[str, ...]:
+    from mailward.hooks.markers import PROJECT
+    from mailward.hooks.specs import hooks
+
+    return tuple(info.name for info in hooks() if hasattr(getattr(kind, info.name, None), f"{PROJECT}_impl"))
 
 
 def _show_list(rows: list[Row]) -> None:

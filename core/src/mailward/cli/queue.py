@@ -14,6 +14,8 @@ from mailward.cli.options import AddressType, MasksType, config_option, json_opt
 from mailward.cli.output import FAILED, OK, console, fail, print_json, table, text
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from mailward.spool.entry import Entry
     from mailward.spool.operate import Outcome
     from mailward.values.address import Address
@@ -37,6 +39,11 @@ class Choice:
     def is_made(self) -> bool:
         """Whether anything was chosen at all."""
         return bool(self.ids or self.queue or self.sender or self.recipient or self.everything)
+
+    @property
+    def is_ids_only(self) -> bool:
+        """Whether the ids are all that was said: then one that is not there is worth a word."""
+        return bool(self.ids) and not (self.queue or self.sender or self.recipient)
 
     def take(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """The chosen ones of ``entries``."""
@@ -102,8 +109,8 @@ def list_(queue: str | None, sender: Masks | None, recipient: Masks | None, as_j
         return
     out = console()
     if found:
-        out.print(table(("id", "queue", "since", "size", "tries", "from", "to", "why"), map(_line, found)))
-    out.print(text(f"{len(found)} message{'s' if len(found) != 1 else ''}", "dim"))
+        out.print(_table(found))
+    out.print(text(_messages(len(found)), "dim"))
     for path in broken:
         out.print(text(f"damaged, set aside: {path}", "failure"))
 
@@ -113,7 +120,7 @@ def list_(queue: str | None, sender: Masks | None, recipient: Masks | None, as_j
 @click.option("--raw", is_flag=True, help="Write the message itself, as received, to standard output.")
 @json_option
 @config_option
-def show(id: str, raw: bool, as_json: bool, config: Path | None) -> None:  # noqa: A002 the argument's name
+def show(id: str, raw: bool, as_json: bool, config: Path | None) -> None:
     """Show all that the queue knows of one message.
 
     \b
@@ -136,21 +143,30 @@ def show(id: str, raw: bool, as_json: bool, config: Path | None) -> None:  # noq
         console().print(table(("", ""), _facts(entry, path)))
 
 
-def _verb(name: str, help_text: str, example: str) -> None:
+def _verb(name: str, summary: str, example: str, *more: Callable[[Any], Any]) -> None:
     """Add the command of a verb that takes ids or filters."""
 
-    @queue.command(name, short_help=help_text, help=f"{help_text}\n\n\b\nExamples:\n  {example}")
+    @queue.command(name, short_help=summary, help=f"{summary}\n\n\b\nExamples:\n  {example}")
     @_ids
     @_filters
     @_all
-    @click.option("--yes", is_flag=True, help="Do not ask." if name == "drop" else "Do not ask (nothing asks here).")
     @click.pass_context
-    def command(ctx: click.Context, /, yes: bool, as_json: bool, config: Path | None, **choice: Any) -> None:
-        ctx.exit(_act(name, Choice(**choice), config, as_json, ask=name == "drop" and not yes))
+    def command(
+        ctx: click.Context, /, as_json: bool, config: Path | None, yes: bool | None = None, **choice: Any
+    ) -> None:
+        ctx.exit(_act(name, Choice(**choice), config, as_json, ask=yes is False))
+
+    for option in more:
+        option(command)
 
 
 _verb("retry", "Try to deliver now, without waiting for the next attempt.", "mailward queue retry --queue slow")
-_verb("drop", "Delete messages for good; nobody is told.", "mailward queue drop 01j9c2m4k7")
+_verb(
+    "drop",
+    "Delete messages for good; nobody is told.",
+    "mailward queue drop 01j9c2m4k7\n  mailward queue drop --sender '*@spam.example' --yes",
+    click.option("--yes", is_flag=True, help="Do not ask."),
+)
 _verb("hold", "Move messages to the hold queue.", "mailward queue hold --sender 'boss@example.com'")
 _verb("release", "Deliver messages that are held or in quarantine.", "mailward queue release 01j9c2m4k7")
 
@@ -178,15 +194,12 @@ def _act(verb: str, choice: Choice, config: Path | None, as_json: bool, *, ask: 
     if not choice.is_made:
         raise click.UsageError("name messages by ID, by a filter (--queue, --sender, --recipient), or say --all")
     root = _root(config)
-    found = {entry.id: entry for entry in _chosen(root, choice)}
-    ids = list(choice.ids) if not (choice.queue or choice.sender or choice.recipient) else list(found)
-    if ask and ids:
-        out = console(errors=True)
-        out.print(table(("id", "queue", "since", "size", "tries", "from", "to", "why"), map(_line, found.values())))
-        click.confirm(f"Drop {len(ids)} message{'s' if len(ids) != 1 else ''} for good?", abort=True, err=True)
-    outcomes = act(root, Verb(verb), ids, to=to) if ids or not choice.everything else []
-    if choice.everything and not ids and found:
-        outcomes = act(root, Verb(verb), list(found), to=to)
+    found = _chosen(root, choice)
+    ids = choice.ids if choice.is_ids_only else tuple(entry.id for entry in found)
+    if ask and found:
+        console(errors=True).print(_table(found))
+        click.confirm(f"Drop {_messages(len(found))} for good?", abort=True, err=True)
+    outcomes = act(root, Verb(verb), ids, to=to)
     _show_outcomes(verb, outcomes, as_json)
     return OK if all(outcome.ok for outcome in outcomes) else FAILED
 
@@ -213,6 +226,14 @@ def _chosen(root: Path, choice: Choice) -> list[Entry]:
     from mailward.spool.entry import Queue
 
     return list(choice.take(listing(root, Queue(choice.queue) if choice.queue else None)))
+
+
+def _messages(count: int) -> str:
+    return f"{count} message{'s' if count != 1 else ''}"
+
+
+def _table(entries: Iterable[Entry]) -> Table:
+    return table(("id", "queue", "since", "size", "tries", "from", "to", "why"), map(_line, entries))
 
 
 def _line(entry: Entry) -> tuple[object, ...]:

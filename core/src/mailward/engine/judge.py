@@ -20,7 +20,7 @@ from mailward.engine.merge import decisions_of, merge
 from mailward.engine.policy import Policies, Policy
 from mailward.hooks.markers import HookInfo
 from mailward.hooks.scan import Scan
-from mailward.mime import EditError, Message, Part, resolve, unpack_zip
+from mailward.mime import CONTAINER_TYPES, EditError, Message, Part, resolve, unpack_zip
 from mailward.values.action import Defer, Drop, Reject
 from mailward.values.decision import Call, Copy, Decision, Verdict
 from mailward.values.envelope import Envelope
@@ -29,6 +29,7 @@ from mailward.values.finding import Finding, Kind
 
 Unpacker = Callable[[Part], Iterable[Any] | None]
 BUILT_IN_UNPACKERS: tuple[Unpacker, ...] = (unpack_zip,)
+CORE = "core"
 _WITHOUT_CONTENT = (Reject, Defer, Drop)
 
 
@@ -138,27 +139,31 @@ class Judge:
     async def _unpack(
         self, work: _Work, unpackers: list[tuple[Instance, list[_Draft]]], message: Message, part: Part
     ) -> None:
+        """Have the first plugin that can, else a built-in reader, add the members of a container."""
+        found: list[Finding] = []
+
         def take(members: Any) -> tuple[bool, ...]:
             if members is None:
                 return ()
-            found = message.add_members(part, members)
-            for draft in work.drafts:
-                draft.found.extend(found)
+            found.extend(message.add_members(part, members))
             return (True,)
 
+        opened = False
         for instance, users in unpackers:
-            if instance.shadow:
-                continue
             arguments = {"part": part, "scan": users[0].scan}
             outcome = await work.ask(instance, "unpack", arguments, part.path, take)
+            found = [f if f.plugin == CORE else evolve(f, plugin=instance.name, shadow=instance.shadow) for f in found]
             if outcome.failed:
-                for draft in users:
-                    draft.found.append(failure_finding(instance, outcome.call))
-            if outcome.answers:
-                return
-        for unpacker in BUILT_IN_UNPACKERS:
-            if take(unpacker(part)):
-                return
+                found.append(failure_finding(instance, outcome.call))
+            opened = bool(outcome.answers)
+            if opened:
+                break
+        opened = opened or any(take(unpacker(part)) for unpacker in BUILT_IN_UNPACKERS)
+        if not opened and part.detected_type in CONTAINER_TYPES:
+            detail = f"no reader for {part.detected_type}"
+            found.append(Finding(Kind.UNCHECKED, CORE, "unopened", part.path, part.detected_type, detail=detail))
+        for draft in work.drafts:
+            draft.found.extend(found)
 
     async def _dispose(self, work: _Work, draft: _Draft, message: Message) -> None:
         for instance in draft.policy.implementing("disposition"):
@@ -170,7 +175,8 @@ class Judge:
 
 
 def _copy(draft: _Draft, message: Message) -> Copy:
-    decisions = [*decisions_of(draft.found, draft.policy.disposition), *draft.decisions]
+    settled = [finding for decision in draft.decisions if not decision.shadow for finding in decision.findings]
+    decisions = [*decisions_of(draft.found, draft.policy.disposition, settled), *draft.decisions]
     merged = merge(decisions)
     copy = Copy(
         draft.policy.name,

@@ -46,6 +46,7 @@ class Merged:
 def default_action(finding: Finding, settings: DispositionSettings) -> Action | None:
     """The action of a finding whose plugin gave it none."""
     table: dict[Kind, Action] = {
+        Kind.INFECTED: settings.infected,
         Kind.UNCHECKED: settings.unchecked,
         Kind.ENCRYPTED: settings.unchecked,
         Kind.LIMIT: settings.limit,
@@ -54,11 +55,16 @@ def default_action(finding: Finding, settings: DispositionSettings) -> Action | 
     return table.get(finding.kind)
 
 
-def decisions_of(findings: Iterable[Finding], settings: DispositionSettings) -> list[Decision]:
-    """The decisions that findings carry, by their own action or by the default of their kind."""
+def decisions_of(
+    findings: Iterable[Finding], settings: DispositionSettings, settled: Sequence[Finding] = ()
+) -> list[Decision]:
+    """The decisions that findings carry, by their own action or by the default of their kind.
+
+    ``settled`` are findings that a decision of a plugin names: these need no default.
+    """
     made: list[Decision] = []
     for finding in findings:
-        action = finding.action or default_action(finding, settings)
+        action = finding.action or (None if finding in settled else default_action(finding, settings))
         if action is not None:
             reason = (
                 f"{finding.rule}: {finding.name or finding.detail}" if finding.name or finding.detail else finding.rule

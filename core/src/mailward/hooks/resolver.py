@@ -37,6 +37,14 @@ class Resolver:
         self._cache = dns.resolver.LRUCache(cache_entries)
         self._resolver: dns.asyncresolver.Resolver | None = None
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The name servers that are asked; empty where none is configured anywhere."""
+        try:
+            return tuple(str(server) for server in self._ready().nameservers)
+        except (DnsFault, ValueError):
+            return ()
+
     def _ready(self) -> dns.asyncresolver.Resolver:
         if self._resolver is None:
             try:

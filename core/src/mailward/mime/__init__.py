@@ -4,6 +4,7 @@ A message is parsed, never written out again: what nobody edits stays byte for b
 """
 
 from mailward.mime.charset import decode_text
+from mailward.mime.containers import CONTAINER_TYPES
 from mailward.mime.edit import resolve
 from mailward.mime.errors import EditError, LimitExceeded, MemberError, MimeError
 from mailward.mime.headers import Header, Headers
@@ -20,6 +21,7 @@ from mailward.mime.words import decode_header
 from mailward.mime.zip import unpack_zip
 
 __all__ = [
+    "CONTAINER_TYPES",
     "EditError",
     "Header",
     "Headers",

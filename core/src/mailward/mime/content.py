@@ -41,7 +41,7 @@ def is_identity(encoding: str) -> bool:
 
 
 def decoded(place: Place, encoding: str, max_bytes: int, report: Report) -> Iterator[bytes]:
-    """The decoded content in pieces of at most ``max_bytes``; damage is reported by word."""
+    """The decoded content in pieces of about ``max_bytes`` (at most 1 KiB more); damage is reported by word."""
     chunks = place.source.chunks(place.body, place.body_end, max_bytes)
     if encoding == "base64":
         return base64_stream(chunks, report)

@@ -84,30 +84,47 @@ def _unpadded(run: bytes) -> bytes:
 
 def base64_stream(chunks: Iterable[bytes], report: Report) -> Iterator[bytes]:
     """Decode base64 chunk by chunk, as `base64_whole`."""
-    held = b""
-    ended = False
+    held, ended = b"", False
     for chunk in chunks:
-        solid = chunk.translate(None, _WHITE)
+        data = held + chunk
+        cut = data.rfind(b"\n") + 1
+        regular = None if ended else _regular(data[:cut])
+        if regular is not None:
+            held = data[cut:]
+            yield regular
+            continue
+        solid = data.translate(None, _WHITE)
         clean = solid.translate(None, _NOT_BASE64)
         if len(clean) != len(solid):
             report("base64_junk")
         if ended and clean.strip(b"="):
             report("base64_after_padding")
             ended = False
-        pieces = list[bytes]()
-        *closed, held = _PADDING.split(held + clean) if b"=" in clean else [held + clean]
-        for run in closed:
-            pieces.append(_unpadded(run))
-            ended = ended or bool(run)
+        *closed, held = _PADDING.split(clean)
+        ended = ended or any(closed)
         if any(closed[1:]) or (closed and held):
             report("base64_after_padding")
         whole = len(held) // 4 * 4
+        pieces = [_unpadded(run) for run in closed]
         pieces.append(binascii.a2b_base64(held[:whole]))
         held = held[whole:]
         yield b"".join(pieces)
-    if held:
-        report("base64_padding")
-        yield _unpadded(held)
+    if held := held.strip(_WHITE):
+        clean = held.translate(None, _WHITE).translate(None, _NOT_BASE64)
+        if len(clean) % 4:
+            report("base64_padding")
+        yield base64_whole(held).data
+
+
+def _regular(raw: bytes) -> bytes | None:
+    """Content of lines of equal length with nothing but base64 and no padding; None for other input."""
+    if not raw or b"=" in raw:
+        return None
+    try:
+        data = binascii.a2b_base64(raw)
+    except binascii.Error:
+        return None
+    return data if len(data) == _expected_bytes(raw) else None
 
 
 def quoted_whole(raw: bytes) -> bytes:

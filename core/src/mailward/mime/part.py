@@ -172,7 +172,7 @@ class Part:
         return self._detected
 
     def stream(self, max_bytes: int = MIB) -> Iterator[bytes]:
-        """The decoded content in pieces of at most ``max_bytes``, in memory bounded by that."""
+        """The decoded content in pieces of about ``max_bytes``, in memory bounded by that."""
         if self._content is not None:
             for at in range(0, len(self._content), max_bytes):
                 yield self._content[at : at + max_bytes]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
-from mailward import Part
 
+from mailward import Part
 from mailward_antivirus.clamd_reply import MAX_REPLY_BYTES, parse
 from mailward_antivirus.report import Fault, Report, unchecked
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from attrs import field, frozen
+
 from mailward import Part
 
 _LINE = re.compile(r"([0-9A-Fa-f]+):(\d{1,15}|\*):([^:\s][^:]*)((?::\d+){0,2})")

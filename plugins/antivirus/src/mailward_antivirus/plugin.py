@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mailward import Decision, Finding, Kind, Message, Part, Plugin, Repair, ReplaceContent, Scan, hookimpl
-
 from mailward_antivirus.clamd import Clamd, ClamdAddress
 from mailward_antivirus.hashlist import HashList
 from mailward_antivirus.remedy import KINDS, remedy, with_text

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from mailward import Action, Drop, Kind, Part, PartAction, Placeholder, Repair, Template
-
 from mailward_antivirus.report import Fault, Report, ScanStatus
 from mailward_antivirus.settings import AntivirusSettings
 

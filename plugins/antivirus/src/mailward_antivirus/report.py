@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from attrs import field, frozen
+
 from mailward import Part
 
 

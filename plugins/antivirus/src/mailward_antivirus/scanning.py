@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import define, field, frozen
-from mailward import Part, PartKind
 
+from mailward import Part, PartKind
 from mailward_antivirus.report import Engine, Fault, Report, ScanStatus
 
 

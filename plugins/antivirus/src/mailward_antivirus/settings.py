@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 from attrs import frozen
+
 from mailward import (
     Action,
     ByteSize,
@@ -22,7 +23,6 @@ from mailward import (
     Template,
     setting,
 )
-
 from mailward_antivirus.clamd import ClamdAddress
 
 REPLACEMENT = (

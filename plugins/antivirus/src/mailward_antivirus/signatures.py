@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from attrs import frozen
-from mailward import Part
 
+from mailward import Part
 from mailward_antivirus import eicar
 from mailward_antivirus.hashlist import HashList
 from mailward_antivirus.report import CLEAR, Report, ScanStatus

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 
 from attrs import frozen
-from mailward import Action, Masks, Message, Part, PartKind, Template
 
+from mailward import Action, Masks, Message, Part, PartKind, Template
 from mailward_content.rule import Hit
 
 _EXTENSIONS = (

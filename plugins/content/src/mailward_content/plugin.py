@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from mailward import Action, Finding, Kind, Message, Placeholder, Plugin, Scan, Template, hookimpl
-
 from mailward_content.file_names import FileNames
 from mailward_content.rule import Hit, Rule
 from mailward_content.settings import ContentSettings

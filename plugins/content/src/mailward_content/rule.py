@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from attrs import frozen
+
 from mailward import Action, Message, Part, Template
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import jinja2
 from attrs import frozen
-from mailward import Action, Delete, Masks, Placeholder, Repair, Template, setting
 
+from mailward import Action, Delete, Masks, Placeholder, Repair, Template, setting
 from mailward_content.file_names import DEFAULT_NAMES, DEFAULT_TEXT, check_masks
 
 

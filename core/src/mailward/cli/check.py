@@ -1,0 +1,152 @@
+"""``mailward check``: is everything there that mail needs, and what to do where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailward.cli.options import config_option, json_option
+from mailward.cli.output import FAILED, OK, USAGE, console, print_json, problem_list, show_config_error, table, text
+
+if TYPE_CHECKING:
+    from mailward.engine.config import Config
+    from mailward.engine.engine import Engine
+    from mailward.hooks.resolver import Resolver
+    from mailward.values.check import Check
+
+
+@click.command(short_help="Check configuration, plugins, DNS, ports, disk, scanners.")
+@config_option
+@json_option
+@click.pass_context
+def check(ctx: click.Context, config: Path | None, as_json: bool) -> None:
+    """Check what the gateway depends on, and say what to do about each thing that is not right.
+
+    The configuration is read, plugins are loaded and started (and stopped again), DNS is asked for
+    the gateway's name and back, the ports and the state folder are tried, and each plugin is asked
+    for its own: scanners, signature files, next hops. Run it as the user that the gateway runs as.
+
+    Exit status: 0 nothing failed (there may be warnings), 1 something failed, 2 wrong configuration.
+
+    \b
+    Examples:
+      mailward check
+      mailward check -c /etc/mailward/mailward.toml --json
+    """
+    from mailward.engine.config import load_config
+    from mailward.gateway.log import configure
+    from mailward.values.check import Health
+    from mailward.values.errors import ConfigError
+
+    try:
+        settings = load_config(config)
+        configure(settings.core.log)
+        rows = asyncio.run(_checks(settings))
+    except ConfigError as error:
+        if as_json:
+            print_json({"problems": problem_list(error), "checks": []})
+        else:
+            show_config_error(error)
+        ctx.exit(USAGE)
+    if as_json:
+        print_json({"problems": [], "checks": [_plain(row) for row in rows]})
+    else:
+        _show(rows)
+    ctx.exit(FAILED if any(row.health is Health.FAILURE for row in rows) else OK)
+
+
+def _plain(row: Check) -> dict[str, str]:
+    return {
+        "plugin": row.plugin,
+        "name": row.name,
+        "health": str(row.health),
+        "detail": row.detail,
+        "advice": "" if row.ok else row.advice,
+    }
+
+
+def _show(rows: list[Check]) -> None:
+    out = console()
+    cells: list[tuple[object, ...]] = []
+    for row in rows:
+        cells.append((text(row.health, str(row.health)), f"{row.plugin}: {row.name}", row.detail))
+        if not row.ok and row.advice:
+            cells.append(("", "", text(f"→ {row.advice}", "bold")))
+    out.print(table(("", "", ""), cells))
+    counts = {health: sum(str(row.health) == health for row in rows) for health in ("ok", "warning", "failure")}
+    out.print(text(", ".join(f"{count} {health}" for health, count in counts.items() if count), "dim"))
+
+
+async def _checks(config: Config) -> list[Check]:
+    from mailward.cli.checks import listening, state_folder
+    from mailward.engine.engine import Engine
+    from mailward.values.check import Check
+
+    engine = Engine(config)
+    rows = [Check("configuration", detail=config.source, plugin="core"), *_plugins(engine)]
+    rows += await _dns(engine.resolver, engine.hostname)
+    rows += [listening(address, config.source, engine.hostname) for address in config.core.gateway.listen]
+    rows += state_folder(config.state, config.core.gateway.max_message_bytes)
+    async with engine:
+        rows += await engine.check()
+    return rows
+
+
+def _plugins(engine: Engine) -> Iterator[Check]:
+    """One row for each plugin, and one for each method that looks like a hook and is none."""
+    from mailward.hooks.markers import PROJECT
+    from mailward.hooks.specs import hooks
+    from mailward.values.check import Check
+
+    for found in engine.policies.found:
+        yield Check("loads", detail=f"{found.version} from {found.origin}".strip(), plugin=found.name)
+        for info in hooks():
+            method = getattr(found.kind, info.name, None)
+            if method is not None and callable(method) and not hasattr(method, f"{PROJECT}_impl"):
+                detail = (
+                    f"{found.kind.__name__}.{info.name} has the name of a hook but is not marked: it is never called"
+                )
+                yield Check("hooks", False, detail, f"put @hookimpl above def {info.name}", True, found.name)
+    for instance in engine.policies.instances:
+        if instance.shadow:
+            detail = "in shadow mode: it runs, and nothing that it decides is applied"
+            yield Check(
+                "shadow", False, detail, f"remove shadow from [{instance.name}] to apply it", True, instance.name
+            )
+
+
+async def _dns(resolver: Resolver, hostname: str) -> list[Check]:
+    """SAV-RTE-07: the gateway's name has an address, and the address has the name."""
+    from mailward.values.check import Check
+    from mailward.values.errors import DnsFault, NameNotFound
+
+    servers = ", ".join(resolver.servers) or "no server"
+    try:
+        addresses = await resolver.addresses(hostname)
+    except DnsFault as error:
+        advice = 'name a server that answers: [dns] servers = ["192.0.2.53"]'
+        return [Check("dns", False, f"{servers}: {error}", advice, plugin="core")]
+    except NameNotFound as error:
+        answers = Check("dns", detail=f"{servers} answers", plugin="core")
+        advice = "set gateway.hostname to the name that other servers know this one by, and give it an A record"
+        return [answers, Check("hostname", False, str(error), advice, True, "core")]
+    answers = Check("dns", detail=f"{servers} answers", plugin="core")
+    return [answers, *[await _back(resolver, hostname, address) for address in addresses]]
+
+
+async def _back(resolver: Resolver, hostname: str, address: str) -> Check:
+    from mailward.values.check import Check
+    from mailward.values.errors import PeerError
+
+    advice = f"have the owner of the network give {address} a PTR record of {hostname}: many servers ask for it"
+    try:
+        names = await resolver.names(address)
+    except PeerError as error:
+        return Check("hostname", False, f"{hostname} is {address}; back: {error}", advice, True, "core")
+    if hostname.lower() in names:
+        return Check("hostname", detail=f"{hostname} is {address} and back", plugin="core")
+    return Check("hostname", False, f"{hostname} is {address}, which is {', '.join(names)}", advice, True, "core")

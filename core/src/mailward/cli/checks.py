@@ -1,0 +1,67 @@
+"""The checks of ports and of the state folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mailward.gateway.address import Listen
+from mailward.values.check import Check
+from mailward.values.errors import ConfigError
+
+_GREETING_TIMEOUT_S = 3.0
+_LEAST_FREE_BYTES = 1024**3
+_LEAST_FREE_MESSAGES = 10
+
+
+def listening(address: str, source: str, hostname: str) -> Check:
+    """Whether the gateway can listen there, or does already. Raises ConfigError where it is no address."""
+    listen = Listen.parse(address, source)
+    name = f"listen {listen}"
+    try:
+        listen.bind(source).close()
+    except ConfigError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE and _greets_as(listen, hostname):
+            return Check(name, detail=f"{hostname} answers there already", plugin="core")
+        problem = error.problems[0]
+        return Check(name, False, problem.message, problem.allowed, plugin="core")
+    return Check(name, detail="free", plugin="core")
+
+
+def _greets_as(listen: Listen, hostname: str) -> bool:
+    host = {"": "::1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)
+    try:
+        with socket.create_connection((host, listen.port), _GREETING_TIMEOUT_S) as connection:
+            connection.settimeout(_GREETING_TIMEOUT_S)
+            return connection.recv(512).startswith(f"220 {hostname} ".encode())
+    except OSError:
+        return False
+
+
+def state_folder(folder: Path, message_bytes: int) -> Iterator[Check]:
+    """Whether the state folder is there or can be made, can be written, and has room."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            detail = f"{folder} can be written" if there == folder else f"{folder} will be made in {there}"
+            yield Check("state folder", detail=detail, plugin="core")
+    except OSError as error:
+        advice = f"give the user of the gateway write access to {there}, or set spool.path"
+        yield Check("state folder", False, f"{there}: {error.strerror}", advice, plugin="core")
+        return
+    wanted = max(_LEAST_FREE_BYTES, _LEAST_FREE_MESSAGES * message_bytes)
+    free = shutil.disk_usage(there).free
+    detail = f"{free / 1024**3:.1f} GB free"
+    advice = f"make room: at least {wanted / 1024**3:.1f} GB should be free, or lower gateway.max_message_bytes"
+    yield Check("free space", free >= wanted, detail, advice, True, "core")
+    if folder.exists() and os.name == "posix" and folder.stat().st_mode & 0o007:
+        advice = f"chmod o-rwx {folder}"
+        yield Check("state folder", False, f"{folder} is open to every user of this machine", advice, True, "core")
