@@ -100,8 +100,9 @@ def test_smtp_sink_writes_down_what_was_sent(gateway: Start, sink: Callable[...,
     messages = [plain(body) for body in BODIES.values()]
     for number, message in enumerate(messages):
         up.settled(up.send(message, f"{number}@house.example").id)
-    arrived = {dump.recipients: untraced(dump.content) for dump in hop.wait_for(len(messages))}
-    assert arrived == {(f"{number}@house.example",): message for number, message in enumerate(messages)}
+    arrived = {dump.recipients: dump for dump in hop.wait_for(len(messages))}
+    for number, message in enumerate(messages):
+        assert arrived[(f"{number}@house.example",)].holds(message), list(BODIES)[number]
 
 
 def test_what_postfix_passes_on_is_what_was_sent(

@@ -10,8 +10,8 @@ from mailward.hooks.markers import hookimpl
 from mailward.hooks.plugin import OnFailure, Plugin
 from mailward.hooks.resolver import MailExchanger, Resolver
 from mailward.hooks.scan import Scan
-from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, Template, setting
-from mailward.mime import Limits, Member, Message, Part, PartKind
+from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, Template, between, setting
+from mailward.mime import Limits, Member, Message, Name, Part, PartKind
 from mailward.values.action import (
     Action,
     Bounce,
@@ -61,6 +61,7 @@ from mailward.values.event import (
 from mailward.values.finding import Finding, Kind
 from mailward.values.masks import Masks
 from mailward.values.reply import Reply
+from mailward.values.text import printable
 
 __version__ = "0.1.0"
 
@@ -108,6 +109,7 @@ __all__ = [
     "Message",
     "MessageAction",
     "MessageInfo",
+    "Name",
     "NameNotFound",
     "NextHop",
     "NoRoute",
@@ -147,6 +149,8 @@ __all__ = [
     "Template",
     "Verdict",
     "WorkerDied",
+    "between",
     "hookimpl",
+    "printable",
     "setting",
 ]

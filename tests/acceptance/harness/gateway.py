@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from harness.wait import PATIENCE_S, until
 Line = dict[str, Any]
 
 PLUGINS = ("relay", "content", "antivirus")
-PROGRAM = ("/tmp/acc-program",)
+PROGRAM = (sys.executable, "-m", "mailward.cli.main")
 BASE: Table = {
     "plugins": PLUGINS,
     "gateway": {"listen": ["127.0.0.1:0"], "hostname": "mx.example.test"},
@@ -132,17 +133,15 @@ class Gateway:
         assert found is not None
         return int(found[1]) * 1024
 
-    def cli(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run another command of the program on the same configuration."""
-        return subprocess.run(
-            [*PROGRAM, *words, "-c", str(self.config)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run another command of the program."""
+        return subprocess.run([*PROGRAM, *words], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
     def queue(self) -> list[Line]:
         """What ``mailward queue list --json`` says."""
-        answer = self.cli("queue", "list", "--json")
+        answer = self.run("queue", "list", "--json", "-c", str(self.config))
         assert answer.returncode == 0, answer.stderr
-        return list(json.loads(answer.stdout))
+        return list(json.loads(answer.stdout)["messages"])
 
     def stored(self, *queues: str) -> list[Path]:
         """The message files in these queues of the spool (all of them, and unfinished ones, where none is named)."""

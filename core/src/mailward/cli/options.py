@@ -22,30 +22,18 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-class AddressType(click.ParamType):
-    """An address; ``<>`` and the empty text are the null address."""
+def address(value: str) -> Address:
+    """Read ``local@domain``, with angle brackets or without; ``<>`` and the empty text are the null address."""
+    from mailward.values.address import Address, AddressError
 
-    name = "ADDRESS"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """Read ``local@domain``, with angle brackets or without."""
-        from mailward.values.address import Address, AddressError
-
-        if isinstance(value, Address):
-            return value
-        try:
-            return Address.parse(str(value).removeprefix("<").removesuffix(">"))
-        except AddressError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return Address.parse(value.removeprefix("<").removesuffix(">"))
+    except AddressError as error:
+        raise click.BadParameter(str(error)) from error
 
 
-class MasksType(click.ParamType):
-    """A mask with ``*`` and ``?``."""
+def mask(value: str) -> Masks:
+    """Read one mask with ``*`` and ``?``."""
+    from mailward.values.masks import Masks
 
-    name = "MASK"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Masks:
-        """Read one mask."""
-        from mailward.values.masks import Masks
-
-        return value if isinstance(value, Masks) else Masks((str(value),))
+    return Masks((value,))

@@ -59,7 +59,7 @@ def text(value: object, style: str = "") -> Text:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table without frame; cells are made printable."""
-    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, show_header=any(headings))
     for heading in headings:
         made.add_column(heading, overflow="fold")
     for row in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
-from mailward.cli.options import AddressType, MasksType, config_option, json_option
+from mailward.cli.options import address, config_option, json_option, mask
 from mailward.cli.output import FAILED, OK, console, fail, print_json, table, text
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mailward.values.masks import Masks
 
 _QUEUES = ("fast", "slow", "hold", "quarantine")
+_PIECE_BYTES = 1024 * 1024
 _PAST = {"retry": "tried again", "drop": "dropped", "hold": "held", "release": "released", "forward": "forwarded"}
 
 
@@ -58,12 +60,13 @@ class Choice:
 
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    # Options are listed in the order opposite to that of the decorators.
     for option in (
-        click.option("--queue", type=click.Choice(_QUEUES), help="Only messages in this queue."),
-        click.option("--sender", type=MasksType(), metavar="MASK", help="Only from senders that match."),
-        click.option("--recipient", type=MasksType(), metavar="MASK", help="Only with a recipient that matches."),
-        json_option,
         config_option,
+        json_option,
+        click.option("--recipient", type=mask, metavar="MASK", help="Only with a recipient that matches."),
+        click.option("--sender", type=mask, metavar="MASK", help="Only from senders that match."),
+        click.option("--queue", type=click.Choice(_QUEUES), help="Only messages in this queue."),
     ):
         command = option(command)
     return command
@@ -136,7 +139,8 @@ def show(id: str, raw: bool, as_json: bool, config: Path | None) -> None:
     entry, path = found
     if raw:
         with path.open("rb") as file:
-            click.get_binary_stream("stdout").write(file.read(entry.size_bytes))
+            for at in range(0, entry.size_bytes, _PIECE_BYTES):
+                sys.stdout.buffer.write(file.read(min(_PIECE_BYTES, entry.size_bytes - at)))
     elif as_json:
         print_json({**_plain(entry), "path": str(path)})
     else:
@@ -173,7 +177,7 @@ _verb("release", "Deliver messages that are held or in quarantine.", "mailward q
 
 @queue.command(short_help="Send a copy to another address.")
 @_ids
-@click.option("--to", type=AddressType(), required=True, help="Where the copy goes; the original stays.")
+@click.option("--to", type=address, required=True, metavar="ADDRESS", help="Where the copy goes; the original stays.")
 @_filters
 @_all
 @click.pass_context

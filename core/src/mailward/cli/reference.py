@@ -44,7 +44,8 @@ def _hook(info: HookInfo) -> Iterator[str]:
     yield f"```python\n{signature(info.name)}\n```\n"
     yield f"{summary}\n"
     answers = " or ".join(kind.__name__ for kind in info.returns) or "nothing"
-    yield f"| | |\n|---|---|\n| Kind | {info.kind} |\n| Answers | {answers}{', several' if info.many and info.returns else ''} |"
+    several = ", several" if info.many and info.returns else ""
+    yield f"| | |\n|---|---|\n| Kind | {info.kind} |\n| Answers | {answers}{several} |"
     yield "\n".join(f"| {name} | {sections[name].replace('|', chr(92) + '|')} |" for name in SECTIONS) + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from attrs import evolve, frozen
 from rich.text import Text
 from rich.tree import Tree
 
-from mailward.cli.options import AddressType, config_option, json_option
+from mailward.cli.options import address, config_option, json_option
 from mailward.cli.output import FOUND, OK, UNDECIDED, console, print_json, text
 
 if TYPE_CHECKING:
@@ -73,9 +74,9 @@ def _status(copy: Copy) -> int:
 @click.command(short_help="Judge message files; deliver nothing.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @config_option
-@click.option("--sender", type=AddressType(), default="", metavar="ADDRESS", help="Envelope sender; default: null.")
+@click.option("--sender", type=address, default="", metavar="ADDRESS", help="Envelope sender; default: null.")
 @click.option(
-    "--recipient", "recipients", type=AddressType(), multiple=True, metavar="ADDRESS", help="Recipient; repeatable."
+    "--recipient", "recipients", type=address, multiple=True, metavar="ADDRESS", help="Recipient; repeatable."
 )
 @json_option
 @click.pass_context
@@ -140,7 +141,7 @@ async def _scan(engine: Engine, file: str, envelope: Envelope) -> Scanned:
     limits = engine.config.core.limits
     try:
         if file == "-":
-            message = Message.from_bytes(click.get_binary_stream("stdin").read(), limits)
+            message = Message.from_bytes(sys.stdin.buffer.read(), limits)
         else:
             message = Message.from_file(file, limits)
         with message:

@@ -10,7 +10,7 @@ from typing import IO
 
 import click
 
-from mailward.cli.options import AddressType
+from mailward.cli.options import address
 from mailward.cli.output import FOUND, OK, UNDECIDED, console, fail, text
 from mailward.values.address import Address
 
@@ -71,7 +71,7 @@ class _Dialogue:
         if not self.said(f"EHLO {client.local_hostname}", *client.ehlo()):
             return
         options = [f"SIZE={len(content)}"] if client.has_extn("size") else []
-        if not all(str(address).isascii() for address in (sender, *recipients)):
+        if not all(str(one).isascii() for one in (sender, *recipients)):
             options.append("SMTPUTF8")
             client.command_encoding = "utf-8"
         accepted = self.said(" ".join([f"MAIL FROM:<{sender}>", *options]), *client.mail(str(sender), options))
@@ -86,8 +86,18 @@ class _Dialogue:
 
 
 @click.command(short_help="Send a test message.")
-@click.option("--to", "recipients", type=AddressType(), multiple=True, required=True, help="Recipient; repeatable.")
-@click.option("--from", "sender", type=AddressType(), default="postmaster@localhost", show_default=True, help="Sender.")
+@click.option(
+    "--to", "recipients", type=address, multiple=True, required=True, metavar="ADDRESS", help="Recipient; repeatable."
+)
+@click.option(
+    "--from",
+    "sender",
+    type=address,
+    default="postmaster@localhost",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Sender; '<>' is the null address.",
+)
 @click.option("--server", default="127.0.0.1:2525", show_default=True, metavar="HOST:PORT", help="Where to send it.")
 @click.option("--subject", default="Test of Mailward", show_default=True, help="Subject of the made message.")
 @click.option("--eicar", "infected", is_flag=True, help="Attach the EICAR test file, which scanners take for a virus.")

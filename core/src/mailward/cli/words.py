@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
@@ -75,7 +75,7 @@ def type_words(kind: Any) -> str:
     if origin is dict:
         return f"table of {type_words(arguments[1])}"
     if origin in (tuple, list, frozenset, set):
-        return f"list of {type_words(arguments[0])}"
+        return f"list of {_plural(type_words(arguments[0]))}"
     if isinstance(kind, type) and issubclass(kind, Enum):
         return " | ".join(str(member.value) for member in kind)
     if isinstance(kind, type) and issubclass(kind, Action):
@@ -86,15 +86,19 @@ def type_words(kind: Any) -> str:
     return str(getattr(kind, "__name__", kind))
 
 
+def _plural(words: str) -> str:
+    if not words.isalpha():
+        return words
+    return f"{words}es" if words.endswith("s") else f"{words}s"
+
+
 def _default_words(field: attrs.Attribute[Any]) -> str:
-    if field.default is attrs.NOTHING:
+    default: Any = field.default
+    if default is attrs.NOTHING:
         return "(required)"
-    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
-        if field.name in _FACTORY_WORDS:
-            return _FACTORY_WORDS[field.name]
-        factory: Callable[[], Any] = field.default.factory
-        return toml(factory(), field.type)
-    return toml(field.default, field.type)
+    if not hasattr(default, "takes_self"):
+        return toml(default, field.type)
+    return _FACTORY_WORDS.get(field.name) or toml(default.factory(), field.type)
 
 
 def toml(value: Any, kind: Any = None) -> str:

@@ -13,9 +13,9 @@ import attrs
 from attrs import field, frozen
 
 from mailward.engine.convert import read, structure
-from mailward.engine.core_settings import CoreSettings, DispositionSettings, between, contradictions
+from mailward.engine.core_settings import CoreSettings, DispositionSettings, contradictions
 from mailward.hooks.plugin import OnFailure
-from mailward.hooks.settings import Seconds, setting
+from mailward.hooks.settings import Seconds, between, setting
 from mailward.values.address import Address
 from mailward.values.errors import ConfigError, Problem
 from mailward.values.masks import Masks

@@ -6,26 +6,15 @@ import os
 import socket
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from attrs import field, frozen
 
-from mailward.hooks.settings import ByteSize, Seconds, setting
+from mailward.hooks.settings import ByteSize, Seconds, between, setting
 from mailward.mime import Limits
 from mailward.values.action import Action, Drop, Hold
 from mailward.values.errors import ConfigError, Problem
 
 MIB = 1024 * 1024
-
-
-def between(low: float, high: float) -> Any:
-    """A validator: the value lies in ``low..high``; out of range is an error, never clamped (KAV-LIM-03)."""
-
-    def check(instance: object, attribute: Any, value: float) -> None:
-        if not low <= value <= high:
-            raise ValueError(f"out of range; allowed: {low} to {high}")
-
-    return check
 
 
 class RefusedCopies(StrEnum):

@@ -75,6 +75,16 @@ def setting(
     return field(default=default, **options)
 
 
+def between(low: float, high: float) -> Callable[[object, Any, float], None]:
+    """A validator: the value lies in ``low..high``; out of range is an error, never clamped (KAV-LIM-03)."""
+
+    def check(instance: object, attribute: Any, value: float) -> None:
+        if not low <= value <= high:
+            raise ValueError(f"out of range; allowed: {low:g} to {high:g}")
+
+    return check
+
+
 def help_of(attribute: attrs.Attribute[Any]) -> str:
     """The help text of a field made by `setting`."""
     return str(attribute.metadata.get(_HELP, ""))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from mailward import Action, Drop, Kind, Part, PartAction, Placeholder, Repair, Template
+from mailward import Action, Drop, Kind, Part, PartAction, Placeholder, Repair, Template, printable
 from mailward_antivirus.report import Fault, Report, ScanStatus
 from mailward_antivirus.settings import AntivirusSettings
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_MAX_NAME = 200
 
 KINDS: dict[ScanStatus, Kind] = {
     ScanStatus.INFECTED: Kind.INFECTED,
@@ -67,16 +63,10 @@ def with_text(action: Action, settings: AntivirusSettings, report: Report, part:
         return action
     template = Template(action.text) if action.text else settings.replacement
     text = template.render(
-        filename=_shown(part.filename or ""),
-        virus=_shown(report.name),
+        filename=printable(part.filename or ""),
+        virus=printable(report.name),
         reason=_REASONS[KINDS[report.status]],
-        part=_shown(part.path),
+        part=printable(part.path),
         hostname=hostname,
     )
     return Placeholder(text=text)
-
-
-def _shown(text: str) -> str:
-    """A word from a message, made fit to stand in a sentence."""
-    clean = _CONTROL.sub(" ", text).strip()
-    return clean if len(clean) <= _MAX_NAME else clean[:_MAX_NAME] + "…"

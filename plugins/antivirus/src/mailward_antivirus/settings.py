@@ -21,6 +21,7 @@ from mailward import (
     Repair,
     Seconds,
     Template,
+    between,
     setting,
 )
 from mailward_antivirus.clamd import ClamdAddress
@@ -71,14 +72,6 @@ def _clamd(instance: object, attribute: Any, text: str) -> None:
         ClamdAddress.parse(text)
 
 
-def _between(low: float, high: float) -> Any:
-    def check(instance: object, attribute: Any, value: float) -> None:
-        if not low <= value <= high:
-            raise ValueError(f"out of range; allowed: {low:g} to {high:g}")
-
-    return check
-
-
 @frozen
 class AntivirusSettings:
     """``[antivirus]``: what is scanned by, and what happens to what is found."""
@@ -111,10 +104,10 @@ class AntivirusSettings:
     signatures: tuple[Path, ...] = setting((), help="hash lists in ClamAV's .hdb and .hsb forms")
     clamd: str = setting("", validator=_clamd, help="clamd: unix:/path/of/socket or host:port; empty: off")
     clamd_timeout_s: Seconds = setting(
-        Seconds(30.0), validator=_between(0.1, 3600), help="time for one part at clamd; then it counts as unchecked"
+        Seconds(30.0), validator=between(0.1, 3600), help="time for one part at clamd; then it counts as unchecked"
     )
     clamd_max_bytes: ByteSize = setting(
         ByteSize(100 * 1024 * 1024),
-        validator=_between(1024, 4 * 1024**3),
+        validator=between(1024, 4 * 1024**3),
         help="larger parts are not sent to clamd and count as unchecked; never more than clamd's own limits",
     )

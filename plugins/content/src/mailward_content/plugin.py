@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from mailward import Action, Finding, Kind, Message, Placeholder, Plugin, Scan, Template, hookimpl
+from mailward import Action, Finding, Kind, Message, Placeholder, Plugin, Scan, Template, hookimpl, printable
 from mailward_content.file_names import FileNames
 from mailward_content.rule import Hit, Rule
 from mailward_content.settings import ContentSettings
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_MAX_NAME = 200
 
 
 class ContentFilter(Plugin):
@@ -49,15 +45,9 @@ class ContentFilter(Plugin):
             return rule.action
         template = Template(rule.action.text) if rule.action.text else rule.text
         text = template.render(
-            filename=_shown(hit.part.filename or ""),
+            filename=printable(hit.part.filename or ""),
             mask=hit.name,
-            part=_shown(hit.part.path),
+            part=printable(hit.part.path),
             hostname=self.context.hostname,
         )
         return Placeholder(text=text)
-
-
-def _shown(text: str) -> str:
-    """A word from a message, made fit to stand in a sentence."""
-    clean = _CONTROL.sub(" ", text).strip()
-    return clean if len(clean) <= _MAX_NAME else clean[:_MAX_NAME] + "…"
