@@ -6,9 +6,9 @@ import base64
 import random
 
 from attrs import field, frozen
-from dkim.asn1 import INTEGER, SEQUENCE, asn1_build
 
 _EXPONENT = 65537
+_RSA = bytes.fromhex("300d06092a864886f70d0101010500")  # the algorithm's name in DER
 
 
 @frozen
@@ -25,10 +25,24 @@ def make_key(seed: int = 1) -> Key:
     p, q = _prime(source), _prime(source)
     n, d = p * q, pow(_EXPONENT, -1, (p - 1) * (q - 1))
     numbers = (0, n, _EXPONENT, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))
-    private = asn1_build((SEQUENCE, [(INTEGER, number) for number in numbers]))
-    public = asn1_build((SEQUENCE, [(INTEGER, n), (INTEGER, _EXPONENT)]))
+    private = _sequence(*map(_integer, numbers))
+    public = _sequence(_RSA, _der(3, b"\0" + _sequence(_integer(n), _integer(_EXPONENT))))
     pem = b"-----BEGIN RSA " + b"PRIVATE KEY-----\n" + base64.encodebytes(private) + b"-----END RSA PRIVATE KEY-----\n"
     return Key(pem, b"v=DKIM1; k=rsa; p=" + base64.b64encode(public))
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    length = bytes([size]) if size < 128 else b"\x82" + size.to_bytes(2, "big")
+    return bytes([tag]) + length + content
+
+
+def _integer(number: int) -> bytes:
+    return _der(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+def _sequence(*items: bytes) -> bytes:
+    return _der(0x30, b"".join(items))
 
 
 def _prime(source: random.Random) -> int:
