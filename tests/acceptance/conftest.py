@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness.config import Table, merged
+from harness.config import merged
 from harness.gateway import Gateway, running
 from harness.hop import Hop, open_hop
 from harness.servers import Postfix, Sink, open_postfix, open_sink
@@ -36,12 +36,12 @@ def gateway(tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
         count = 0
 
-        def start(route: Hop | Sink | Postfix | str, **settings: Table) -> Gateway:
+        def start(route: Hop | Sink | Postfix | str, files: Mapping[str, str] | None = None, **settings: Any) -> Gateway:
             nonlocal count
             count += 1
             way = route if isinstance(route, str) else route.route
             config = merged({"relay": {"default": way}}, settings)
-            return stack.enter_context(running(tmp_path / f"gateway{count}", config))
+            return stack.enter_context(running(tmp_path / f"gateway{count}", config, files))
 
         yield start
 

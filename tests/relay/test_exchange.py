@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailward import Address, DnsFault, NextHop, NoRoute, Recipient, Resolver
+from mailward import Address, DnsFault, MailExchanger, NextHop, NoRoute, Recipient, Resolver
 from mailward_relay.exchange import MAX_HOPS, Exchange
 
 
@@ -66,9 +66,7 @@ def test_equals_are_shuffled_behind_the_best(resolver: Resolver) -> None:
 
 def test_number_of_hops_is_bounded(resolver: Resolver) -> None:
     class Many(Resolver):
-        async def mx(self, domain: str) -> Any:
-            from mailward import MailExchanger
-
+        async def mx(self, domain: str) -> tuple[MailExchanger, ...]:
             return tuple(MailExchanger(10, f"m{number}.example") for number in range(1000))
 
     assert len(hosts(Exchange(Many(), "gate.example"), "many.example")) == MAX_HOPS

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+from mailward import NextHop
 
 from mailward_relay.wire import MAX_TEXT
 
@@ -62,14 +63,10 @@ def test_next_hop_that_cannot_be_spoken_to(make_relay: Any, send: Any, peer: Any
 def test_refused_connection_is_unreachable(make_relay: Any, send: Any, unused_port: int) -> None:
     result = asyncio.run(send(make_relay(), unused_port))[0]
     assert (result.status, result.reply) == ("unreachable", None)
-    assert result.detail == f"connecting to 127.0.0.1 port {unused_port}: Connect call failed ('127.0.0.1', {unused_port})" or (
-        "refused" in result.detail.lower()
-    )
+    assert result.detail == f"connecting to 127.0.0.1 port {unused_port}: Connection refused"
 
 
 def test_host_without_address_is_unreachable(make_relay: Any, send: Any, resolver: Any) -> None:
-    from mailward import NextHop
-
     relay = make_relay(resolver)
     absent = asyncio.run(send(relay, 0, hop=NextHop("smtp", "absent.example", 25)))[0]
     assert (absent.status, absent.detail) == ("unreachable", "absent.example has no address")

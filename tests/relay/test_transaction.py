@@ -48,7 +48,13 @@ def test_pipelined_commands_travel_together(make_relay: Any, send: Any) -> None:
     bursts: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in (b"220 x\r\n", b"250-x\r\n250 PIPELINING\r\n", b"250 a\r\n250 b\r\n354 c\r\n", b"250 d\r\n", b"221 e\r\n"):
+        for answer in (
+            b"220 x\r\n",
+            b"250-x\r\n250 PIPELINING\r\n",
+            b"250 a\r\n250 b\r\n354 c\r\n",
+            b"250 d\r\n",
+            b"221 e\r\n",
+        ):
             writer.write(answer)
             bursts.append(await reader.read(65_536))
         writer.close()
@@ -167,7 +173,9 @@ def test_parameters(
 ) -> None:
     server = peer(extensions=extensions)
     address, to = Address.parse("a@sender.example"), Address.parse("b@rcpt.example")
-    (result,) = deliver(server, send, make_relay(), b"x\r\n", sender=Sender(address, sender), to=[Recipient(to, recipient)])
+    (result,) = deliver(
+        server, send, make_relay(), b"x\r\n", sender=Sender(address, sender), to=[Recipient(to, recipient)]
+    )
     assert result.status == "delivered"
     assert server.commands[1:3] == [f"MAIL FROM:<a@sender.example>{mail}", f"RCPT TO:<b@rcpt.example>{rcpt}"]
 
@@ -216,7 +224,9 @@ def test_address_that_would_be_a_command_is_not_sent(make_relay: Any, send: Any,
 
 
 LINES = st.lists(
-    st.one_of(st.sampled_from([b"", b".", b"..", b".\0", b"x.", b". .", b"\xff.", b"\r", b".\r"]), st.binary(max_size=40)),
+    st.one_of(
+        st.sampled_from([b"", b".", b"..", b".\0", b"x.", b". .", b"\xff.", b"\r", b".\r"]), st.binary(max_size=40)
+    ),
     max_size=30,
 )
 

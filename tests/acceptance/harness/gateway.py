@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,10 @@ BASE: Table = {
 class Gateway:
     """One gateway: its folder, its configuration, and the process while there is one."""
 
-    def __init__(self, folder: Path, settings: Table) -> None:
+    def __init__(self, folder: Path, settings: Table, files: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        for name, text in (files or {}).items():
+            (folder / name).write_text(text, encoding="utf-8")
         self.config = folder / "mailward.toml"
         self.config.write_text(toml(merged(BASE, settings)), encoding="utf-8")
         self.log_file = folder / "log.jsonl"
@@ -158,10 +160,10 @@ def _alive(process: Path) -> bool:
 
 
 @contextmanager
-def running(folder: Path, settings: Table) -> Iterator[Gateway]:
-    """A gateway that runs for the length of a block."""
+def running(folder: Path, settings: Table, files: Mapping[str, str] | None = None) -> Iterator[Gateway]:
+    """A gateway that runs for the length of a block; ``files`` are put beside its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    gateway = Gateway(folder, settings)
+    gateway = Gateway(folder, settings, files)
     try:
         yield gateway.start()
     finally:

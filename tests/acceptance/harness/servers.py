@@ -229,6 +229,12 @@ class Clamd:
             return probe.recv(100) == b"PONG\0"
         return False
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """End it."""
         if self._process is not None:

@@ -31,7 +31,8 @@ def make_entry() -> Callable[..., Entry]:
             id=message_id,
             received_at=1000.0,
         )
-        return Entry(id=message_id, envelope=envelope, created_at=1000.0, **fields)  # type: ignore[arg-type]
+        fields.setdefault("created_at", 1000.0)
+        return Entry(id=message_id, envelope=envelope, **fields)  # type: ignore[arg-type]
 
     return make
 

@@ -11,7 +11,8 @@ from mailward.values.errors import SpoolError
 
 def test_ids_sort_by_time() -> None:
     now = 1_700_000_000.0
-    ids = [new_id(Clock(time=lambda at=now + step: at), "0") for step in (0.0, 0.001, 1.0, 3600.0, 1e9)]
+    times = [now + step for step in (0.0, 0.001, 1.0, 3600.0, 1e9)]
+    ids = [new_id(Clock(time=iter([at]).__next__), "0") for at in times]
     assert ids == sorted(ids)
 
 

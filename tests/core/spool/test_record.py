@@ -52,9 +52,9 @@ entries = st.builds(
     attempts=st.integers(0, 100),
     retry_at=st.floats(0, 1e10),
     started=st.integers(0, 3),
-    results=st.lists(
-        st.builds(Failure, texts, st.none() | replies, texts, texts, st.floats(0, 1e10)), max_size=2
-    ).map(tuple),
+    results=st.lists(st.builds(Failure, texts, st.none() | replies, texts, texts, st.floats(0, 1e10)), max_size=2).map(
+        tuple
+    ),
     warned=st.booleans(),
 )
 

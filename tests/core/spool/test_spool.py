@@ -22,12 +22,26 @@ def _again(spool: Spool) -> list[Entry]:
 
 
 def test_the_folders_belong_to_us_alone(spool: Spool, tmp_path: Path) -> None:
-    folders = [path for path in (tmp_path / "spool").rglob("*") if path.is_dir()]
+    folders = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert len(folders) == 9
     assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
 
 
 def test_files_are_readable_by_us_alone(spool: Spool, stored: Callable[..., Entry]) -> None:
     assert spool.path(stored()).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_files_that_root_makes_belong_to_the_gateways_user(tmp_path: Path, make_entry: Callable[..., Entry]) -> None:
+    (tmp_path / "spool" / "0").mkdir(parents=True)
+    os.chown(tmp_path / "spool" / "0", 12345, 12346)
+    spool = Spool(tmp_path)
+    spool.open()
+    incoming = spool.begin("a1")
+    incoming.write(b"x")
+    info = spool.path(spool.commit(incoming, make_entry("a1"))[0]).stat()
+    assert (info.st_uid, info.st_gid) == (12345, 12346)
+    spool.close()
 
 
 def test_a_slot_has_one_owner(spool: Spool, tmp_path: Path) -> None:
@@ -52,7 +66,12 @@ def test_states_and_moves_survive(spool: Spool, stored: Callable[..., Entry]) ->
     size = spool.path(entry).stat().st_size
     failure = Failure("bob@example.org", Reply(450, "4.2.0", "later"), "detail", "smtp:mx", 5.0)
     later = evolve(
-        entry.left_for(entry.envelope.recipients[:1]), attempts=1, retry_at=99.0, started=2, results=(failure,), warned=True
+        entry.left_for(entry.envelope.recipients[:1]),
+        attempts=1,
+        retry_at=99.0,
+        started=2,
+        results=(failure,),
+        warned=True,
     )
     spool.append_state(later)
     assert _again(spool) == [later]

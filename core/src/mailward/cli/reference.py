@@ -46,7 +46,7 @@ def _hook(info: HookInfo) -> Iterator[str]:
     answers = " or ".join(kind.__name__ for kind in info.returns) or "nothing"
     several = ", several" if info.many and info.returns else ""
     yield f"| | |\n|---|---|\n| Kind | {info.kind} |\n| Answers | {answers}{several} |"
-    yield "\n".join(f"| {name} | {sections[name].replace('|', chr(92) + '|')} |" for name in SECTIONS) + "\n"
+    yield "\n".join(f"| {name} | {_cell(sections[name])} |" for name in SECTIONS) + "\n"
 
 
 def hooks_page() -> str:
@@ -78,9 +78,18 @@ def _specs_doc() -> tuple[str, str, str]:
     return title, inspect.cleandoc(picture), "\n\n".join(rest)
 
 
+def _cell(words: str) -> str:
+    return words.replace("|", "\\|").replace("``", "`")
+
+
+def _default(setting: Setting) -> str:
+    spoken = setting.default.startswith(("the ", "("))
+    return setting.default if spoken else f"`{setting.default}`"
+
+
 def _rows(settings: tuple[Setting, ...]) -> str:
-    cells = ((f"`{one.name}`", one.type, f"`{one.default}`", one.help) for one in settings)
-    rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
+    cells = ((f"`{one.name}`", one.type, _default(one), one.help) for one in settings)
+    rows = ["| " + " | ".join(map(_cell, row)) + " |" for row in cells]
     return "\n".join(["| setting | type | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
 
 
@@ -124,7 +133,7 @@ def _actions() -> Iterator[str]:
     for name, kind in ACTIONS.items():
         keys = ", ".join(f"`{field.name}`" for field in attrs.fields(kind) if field.init)
         on = "message" if kind in MESSAGE_ACTIONS or name == "tag" else "part"
-        yield f"| `{name}` | {on} | {(inspect.getdoc(kind) or '').partition(chr(10))[0]} | {keys} |"
+        yield f"| `{name}` | {on} | {_cell((inspect.getdoc(kind) or '').splitlines()[0])} | {keys} |"
     yield ""
 
 

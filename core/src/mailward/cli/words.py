@@ -54,7 +54,7 @@ class Setting:
 def settings_of(kind: type[Any]) -> tuple[Setting, ...]:
     """The settings of a settings class, in order."""
     attrs.resolve_types(kind)
-    documented = dict(_DOCUMENTED.findall(" ".join((kind.__doc__ or "").split())))
+    documented = _documented(kind)
     return tuple(
         Setting(
             field.name, type_words(field.type), _default_words(field), help_of(field) or documented.get(field.name, "")
@@ -62,6 +62,13 @@ def settings_of(kind: type[Any]) -> tuple[Setting, ...]:
         for field in attrs.fields(kind)
         if field.init
     )
+
+
+def _documented(kind: type[Any]) -> dict[str, str]:
+    """What a class says of its fields in its docstring, as ``name``: text."""
+    said = dict(_DOCUMENTED.findall(" ".join((kind.__doc__ or "").split())))
+    beside = {field.name: name for name, words in said.items() for field in attrs.fields(kind) if field.name in words}
+    return {**{name: f"see ``{other}``" for name, other in beside.items()}, **said}
 
 
 def type_words(kind: Any) -> str:

@@ -23,6 +23,7 @@ _IP = re.compile(r"[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _FOLD = 76
 _MAX_VALUE = 900
+_MAX_LINE = 240
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 EXPIRED = "4.4.7"
@@ -60,9 +61,14 @@ def _clean(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text).strip()[:_MAX_VALUE]
 
 
+def _line(text: str) -> str:
+    """What fits on a line of text, whatever its characters take in UTF-8 (RFC 5322 section 2.1.1)."""
+    return _clean(text)[:_MAX_LINE]
+
+
 def _ascii(text: str) -> str:
     """Printable ASCII; other characters in the escapes of RFC 6533 section 3 (utf-8-addr-xtext)."""
-    return "".join([char if char < "\x7f" else f"\\x{{{ord(char):X}}}" for char in _clean(text)])
+    return "".join([char if char < "\x7f" else f"\\x{{{ord(char):X}}}" for char in _clean(text)])[:_MAX_VALUE]
 
 
 def _xtext(text: str) -> str:
@@ -147,15 +153,15 @@ def _status_part(hostname: str, envelope: Envelope, failures: Sequence[Result]) 
 
 
 def _human_part(hostname: str, failures: Sequence[Result], reason: str) -> str:
-    lines = [f"This is the mail system at {_clean(hostname)}.", ""]
+    lines = [f"This is the mail system at {_line(hostname)}.", ""]
     lines.append("Your message could not be delivered to the recipients below; no more attempts are made.")
     if reason and not any(reason in str(failure.reply) for failure in failures):
-        lines.append(_clean(reason))
+        lines.append(_line(reason))
     for failure in failures:
-        lines += ["", f"<{_clean(str(failure.recipient.address))}>"]
+        lines += ["", f"<{_line(str(failure.recipient.address))}>"]
         if _gave_up(failure):
             lines.append("    could not be delivered in time; the last attempt ended with:")
-        said = _clean(str(failure.reply)) if failure.reply is not None else "the next mail server could not be reached"
+        said = _line(str(failure.reply)) if failure.reply is not None else "the next mail server could not be reached"
         lines.append(f"    {said}")
     return "\r\n".join(lines) + "\r\n"
 

@@ -75,9 +75,10 @@ class Runner:
             if count % _RECOVER_STEP == 0:
                 await asyncio.sleep(0)
         self._running = True
+        waiting = len(self._schedule)
         self._control = asyncio.create_task(self._operator.run(), name="mailward-control")
         self._pump()
-        return len(self._schedule)
+        return waiting
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Begin nothing more, and give the attempts in progress ``grace_s`` seconds; the rest stays on disk."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 import attrs
 import jinja2
@@ -55,7 +53,7 @@ def structure(kind: type[T], table: Mapping[str, Any], key: str, source: str) ->
             values[name] = read(value, fields[name].type)
             if fields[name].validator is not None:
                 cast(Any, fields[name].validator)(None, fields[name], values[name])
-        except (ValueError, TypeError, BaseValidationError, StructureHandlerNotFoundError) as error:
+        except (ValueError, TypeError, AttributeError, BaseValidationError, StructureHandlerNotFoundError) as error:
             shown = "" if fields[name].type is Secret else _show(value)
             found += [Problem(where, text, shown) for text in _texts_of(error)]
     missing = [n for n, f in fields.items() if n not in table and f.default is attrs.NOTHING]
@@ -70,7 +68,23 @@ def structure(kind: type[T], table: Mapping[str, Any], key: str, source: str) ->
 
 def read(value: Any, kind: Any) -> Any:
     """One value as ``kind``; raises ValueError or a cattrs error whose leaves are ValueErrors."""
+    _check_shape(value, kind)
     return _CONVERTER.structure(value, kind)
+
+
+def _check_shape(value: Any, kind: Any) -> None:
+    """Lists are lists and tables are tables: a text is not taken for a list of letters."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (tuple, list):
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{_show(value)} is not a list; write it in brackets")
+        for item in value:
+            _check_shape(item, arguments[0])
+    elif origin is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{_show(value)} is not a table; write it as {{ key = value }}")
+        for item in value.values():
+            _check_shape(item, arguments[1])
 
 
 def _show(value: object) -> str:
@@ -99,7 +113,9 @@ def _amount(value: object, units: Mapping[str, float], what: str) -> float:
 
 
 def _strict(kind: type) -> Callable[[object, Any], Any]:
-    def check(value: object, _: Any) -> Any:
+    def check(value: object, wanted: Any) -> Any:
+        if isinstance(wanted, type) and issubclass(wanted, Enum):  # found by its base, as in StrEnum
+            return _enum(value, wanted)
         if kind is float and type(value) is int:
             return float(value)
         if type(value) is not kind:
@@ -176,8 +192,8 @@ def _make() -> Converter:
         Path: lambda value, _: Path(text(value, str)),
     }
     for kind, hook in by_class.items():
-        made.register_structure_hook_func(partial(operator.is_, kind), hook)
-    made.register_structure_hook_func(lambda t: isinstance(t, type) and issubclass(t, Enum), _enum)
+        made.register_structure_hook(kind, hook)
+    made.register_structure_hook(Enum, _enum)
     made.register_structure_hook_func(lambda t: isinstance(t, type) and issubclass(t, Action), _action)
     made.register_structure_hook_func(
         lambda t: t is ByteSize, lambda value, _: ByteSize(int(_amount(value, _SIZES, "a size")))

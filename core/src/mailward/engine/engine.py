@@ -83,7 +83,7 @@ class Engine:
         self.bus.listen(listener)
 
     async def start(self) -> None:
-        """Start the plugins in configuration order. Raises ConfigError where one cannot; those before it are stopped."""
+        """Start the plugins in order. Raises ConfigError where one cannot; those before it are stopped."""
         info = self._registry.hooks["start"]
         for place, instance in enumerate(self.policies.instances):
             if not instance.implements("start"):
@@ -163,8 +163,8 @@ class Engine:
         """Emit an event for each plugin failure that a verdict records."""
         for call in verdict.calls:
             if call.failure:
-                applied = next((i.on_failure for i in self.policies.instances if i.name == call.plugin), "")
-                self.emit(PluginFailed(call=call, applied=str(applied), message_id=verdict.id))
+                applied = next((i.applied_on_failure for i in self.policies.instances if i.name == call.plugin), "")
+                self.emit(PluginFailed(call=call, applied=applied, message_id=verdict.id))
 
     def _open(self, message: bytes | Path) -> Message:
         limits = self.config.core.limits

@@ -153,5 +153,5 @@ class Gate:
         return answered
 
     def _failed(self, instance: Instance, call: Call) -> Finding:
-        self._emit(PluginFailed(call=call, applied="none (shadow)" if instance.shadow else instance.on_failure))
+        self._emit(PluginFailed(call=call, applied=instance.applied_on_failure))
         return failure_finding(instance, call)

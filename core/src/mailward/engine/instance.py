@@ -32,6 +32,11 @@ class Instance:
     implementations: dict[str, Implementation] = field(factory=dict)
     key: str = ""
 
+    @property
+    def applied_on_failure(self) -> str:
+        """What a failure has for effect: its on_failure, or nothing where the plugin only shadows."""
+        return "none (shadow)" if self.shadow else str(self.on_failure)
+
     def implements(self, hook: str) -> bool:
         """Whether this plugin has the hook."""
         return hook in self.implementations

@@ -99,6 +99,9 @@ def _(event: Judged) -> tuple[str, Fields]:
             for copy in copies
             for f in copy.findings[:20]
         ][:20]
+        fields["would_have"] = [
+            f"{d.plugin} {d.action} {d.reason}".strip() for copy in copies for d in copy.moot if d.shadow
+        ][:20]
         fields["edits"] = sum(len(copy.splices) for copy in copies) or ""
     slow = sorted(event.verdict.calls, key=lambda call: -call.elapsed_ms)[:3]
     fields["spent"] = [f"{call.plugin}.{call.hook} {call.elapsed_ms:.1f}ms" for call in slow if call.elapsed_ms >= 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from attrs import frozen
@@ -14,6 +15,9 @@ from mailward.values.reply import Reply
 CHUNK_BYTES = 128 * 1024
 _END = b"\r\n.\r\n"
 _CRLF = b"\r\n"
+# Each begins with one literal byte, so that the search runs at the speed of memchr.
+_BARE_CR = re.compile(rb"\r[^\n]")
+_BARE_LF = re.compile(rb"\n(?<=[^\r]\n)")
 
 TOO_LARGE = Reply(552, "5.3.4", "Message is larger than this server accepts")
 BARE_LINE_END = Reply(554, "5.6.0", "Message has a bare CR or LF; lines end with CRLF (RFC 5321 section 2.3.8)")
@@ -39,22 +43,17 @@ class Received:
 
 
 class _Checker:
-    """Bare CR, bare LF and NUL, found by counting; it remembers how the previous piece ended."""
+    """Bare CR, bare LF and NUL; it remembers how the previous piece ended."""
 
     def __init__(self) -> None:
         self._open_cr = False
 
     def check(self, piece: bytes, last: bool) -> Reply | None:
         """The refusal that this piece of raw content earns, or None."""
-        pairs = piece.count(_CRLF)
-        crs = piece.count(b"\r")
-        lfs = piece.count(b"\n")
-        if self._open_cr:
-            if not piece.startswith(b"\n"):
-                return BARE_LINE_END
-            lfs -= 1
+        if piece.startswith(b"\n") is not self._open_cr:
+            return BARE_LINE_END
         self._open_cr = not last and piece.endswith(b"\r")
-        if crs - self._open_cr != pairs or lfs != pairs:
+        if _BARE_CR.search(piece) or _BARE_LF.search(piece):
             return BARE_LINE_END
         return NUL_BYTE if b"\0" in piece else None
 
@@ -65,7 +64,8 @@ def _unstuff(piece: bytes, before: bytes) -> bytes:
         piece = piece[1:]
     elif before.endswith(b"\r") and piece.startswith(b"\n."):
         piece = b"\n" + piece[2:]
-    return piece.replace(b"\r\n.", _CRLF)
+    # base64 has no dots, and looking for one is far quicker than looking for CRLF and a dot
+    return piece.replace(b"\r\n.", _CRLF) if b"." in piece else piece
 
 
 async def receive(reader: BulkReader, incoming: Incoming, max_bytes: int, tick: Callable[[], None]) -> Received:

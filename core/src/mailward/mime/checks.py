@@ -70,7 +70,8 @@ def check_bytes(ledger: Ledger, part: Part, crlf: bool) -> None:
     The body of a leaf in base64 is left out: there they are white space.
     """
     place, block = part.place, part.headers.block
-    if _bare(block, 0, len(block), crlf) or (crlf and part.division is not None and part.division.bare):
+    mixed = crlf or b"\r\n" in block
+    if _bare(block, 0, len(block), mixed) or (crlf and part.division is not None and part.division.bare):
         ledger.note(Kind.MALFORMED, "bare_line_end", part.path, detail="CR or LF alone in the header or at a delimiter")
     if b"\0" in block:
         ledger.note(Kind.MALFORMED, "nul", part.path, detail="NUL in the header")

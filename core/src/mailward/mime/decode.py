@@ -58,7 +58,9 @@ def base64_whole(raw: bytes) -> Decoded:
     except binascii.Error:
         return _base64_damaged(raw)
     # The decoder skips junk and stops at padding without a word: only the size tells.
-    return Decoded(data) if len(data) == _expected_bytes(raw) else _base64_damaged(raw)
+    padding = raw.find(b"=")
+    ends_padded = padding < 0 or raw[padding : padding + 8].translate(None, _WHITE) in (b"=", b"==")
+    return Decoded(data) if ends_padded and len(data) == _expected_bytes(raw) else _base64_damaged(raw)
 
 
 def _base64_damaged(raw: bytes) -> Decoded:

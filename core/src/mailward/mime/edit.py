@@ -112,11 +112,10 @@ class _Plan:
         )
         if self._prefixes:
             root = self._rewrite(self._message.root)
-            text = " ".join(reversed(self._prefixes))
             if root.has("subject"):
-                yield from root.prefix("subject", text)
+                yield from root.prefix("subject", self._prefixes)
             else:
-                root.add_on_top(header_field("Subject", text, self._line_end))
+                root.add_on_top(header_field("Subject", " ".join(reversed(self._prefixes)), self._line_end))
         for rewrite in self._rewrites.values():
             yield from rewrite.splices()
 

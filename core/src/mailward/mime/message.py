@@ -157,9 +157,7 @@ class Message:
 
     def close(self) -> None:
         """Give mapping and temporary files back. Parts that were not read cannot be read any more."""
-        if self._view is not None:
-            self._view.release()
-            self._view = None
+        self._view = None
         self._ledger.close()
         close_map(self._source.data)
 

@@ -113,7 +113,7 @@ class Part:
     @property
     def is_identity(self) -> bool:
         """Whether content and raw bytes are the same, so that what is inside lies in the raw bytes too."""
-        return is_identity(self.encoding)
+        return self.division is not None or is_identity(self.encoding)
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -184,8 +184,18 @@ class Part:
                 yield piece
         self._size = size
 
+    @property
+    def is_small(self) -> bool:
+        """Whether the content fits into memory whole, as far as the raw bytes tell."""
+        return self.place.body_bytes <= min(KEPT_PART_BYTES, self._ledger.limits.max_part_bytes)
+
+    @property
+    def _coding(self) -> str:
+        # A multipart is read where it stands, whatever encoding it claims (RFC 2045 section 6.4).
+        return "binary" if self.division is not None else self.encoding
+
     def _decoded(self, max_bytes: int) -> Iterator[bytes]:
-        return decoded(self.place, self.encoding, max_bytes, self._damaged)
+        return decoded(self.place, self._coding, max_bytes, self._damaged)
 
     def _damaged(self, rule: str) -> None:
         kind = Kind.AMBIGUOUS if rule == "base64_after_padding" else Kind.MALFORMED
@@ -205,7 +215,7 @@ class Part:
         elif self.place.body_bytes > 2 * KEPT_PART_BYTES and not self.is_identity:
             data = b"".join(self._decoded(MIB))
         else:
-            data = decoded_whole(self.place, self.encoding, self._damaged)
+            data = decoded_whole(self.place, self._coding, self._damaged)
         self._size = len(data)
         if self._ledger.keep(len(data)):
             self._content = data
@@ -226,7 +236,7 @@ class Part:
         if self._size is None:
             if self.is_identity:
                 self._size = self.place.body_bytes
-            elif self.place.body_bytes <= KEPT_PART_BYTES:
+            elif self.is_small:
                 self._size = len(self.content)
             else:
                 self._size = sum(len(piece) for piece in self._decoded(MIB))
@@ -239,7 +249,7 @@ class Part:
         place = self.place
         if self.is_identity:
             return place.source.copy(place.body, min(place.body_end, place.body + n))
-        if place.body_bytes <= 4 * n:
+        if place.body_bytes <= 4 * n and self.is_small:
             return self.content[:n]
         pieces, size = list[bytes](), 0
         for piece in self._decoded(2 * n + 1024):
@@ -295,7 +305,7 @@ class Part:
         if self.is_identity:
             return place.source, place.body, place.body_end
         if self._inner is None:
-            if place.body_bytes <= KEPT_PART_BYTES:
+            if self.is_small:
                 self._inner = Source(self.content, 0, len(self.content))
             else:
                 with self._ledger.spill(place.body_bytes) as spill:

@@ -40,16 +40,18 @@ class HeaderRewrite:
         """Whether a field of this name is there and stays."""
         return any(one == name and n not in self._removed for n, one in enumerate(self._part.headers.names))
 
-    def prefix(self, name: str, text: str) -> Iterator[Splice]:
-        """Put ``text`` before the value of every field of this name, unless it stands there already."""
+    def prefix(self, name: str, texts: list[str]) -> Iterator[Splice]:
+        """Put ``texts``, the last one first, before the value of every field of this name; none twice."""
         headers = self._part.headers
         for n, (extent, header) in enumerate(zip(headers.extents(), headers, strict=True)):
-            raw = header.raw
-            if header.name.lower() != name or n in self._removed or header.value.startswith(text):
+            if header.name.lower() != name or n in self._removed:
                 continue
-            at = self._base + extent.value + len(raw) - len(raw.lstrip())
-            lead = b"" if raw[:1].isspace() else b" "
-            yield Splice(at, at, lead + subject_prefix(text, raw.lstrip()))
+            missing = [text for text in texts if text not in _leading(header.value, texts)]
+            if missing:
+                value = header.raw.lstrip()
+                at = self._base + extent.value + len(header.raw) - len(value)
+                lead = b"" if header.raw[:1].isspace() else b" "
+                yield Splice(at, at, lead + subject_prefix(" ".join(reversed(missing)), value))
 
     def splices(self) -> Iterator[Splice]:
         """All changes but `HeaderRewrite.prefix`. ``separated`` asks for a blank line before the body."""
@@ -71,3 +73,12 @@ class HeaderRewrite:
             yield Splice(self._base + extents[n].start, self._base + extents[n].end, b"")
         if added:
             yield Splice(self._base + last, self._base + last, added)
+
+
+def _leading(value: str, texts: list[str]) -> set[str]:
+    """Those of ``texts`` that stand at the beginning of ``value``, one after the other."""
+    found = set[str]()
+    while present := next((text for text in texts if text not in found and value.startswith(text)), ""):
+        found.add(present)
+        value = value[len(present) :].lstrip()
+    return found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import mmap
 import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -120,12 +122,13 @@ class Spill:
     many parts lie in it. ``busy`` while somebody writes.
     """
 
-    __slots__ = ("_capacity", "_file", "_map", "_used", "busy")
+    __slots__ = ("__weakref__", "_capacity", "_close", "_file", "_map", "_used", "busy")
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity = capacity_bytes
         with tempfile.TemporaryFile(buffering=0) as file:
             self._file = os.dup(file.fileno())
+        self._close = weakref.finalize(self, os.close, self._file)
         os.ftruncate(self._file, capacity_bytes)
         self._map = mmap.mmap(self._file, capacity_bytes, access=mmap.ACCESS_READ)
         self._used = 0
@@ -158,14 +161,12 @@ class Spill:
 
     def close(self) -> None:
         """Give the file back; what still looks at the mapping keeps it until it is dropped."""
-        os.close(self._file)
+        self._close()
         close_map(self._map)
 
 
-def close_map(data: Data | None) -> None:
+def close_map(data: Data) -> None:
     """Close a mapping, or leave it to the last view of it that is dropped."""
     if isinstance(data, mmap.mmap):
-        try:
+        with contextlib.suppress(BufferError):
             data.close()
-        except BufferError:
-            return

@@ -6,10 +6,10 @@ import difflib
 import re
 
 from mailward.mime.checks import boundary_of, check_boundary, check_bytes, check_header
-from mailward.mime.content import IDENTITY, Place
+from mailward.mime.content import Place
 from mailward.mime.headers import read_headers
 from mailward.mime.layout import Division, What, divide
-from mailward.mime.ledger import KEPT_PART_BYTES, Ledger
+from mailward.mime.ledger import Ledger
 from mailward.mime.names import member_name, visible
 from mailward.mime.parameters import parse_parameters
 from mailward.mime.part import Part, PartKind
@@ -221,7 +221,7 @@ def _looks_like_mail(part: Part) -> bool:
 
 
 def _contains(part: Part, word: bytes) -> bool:
-    if part.encoding in IDENTITY or part.place.body_bytes <= KEPT_PART_BYTES:
+    if part.is_small:
         return word in part.content
     tail = b""
     for piece in part.stream():

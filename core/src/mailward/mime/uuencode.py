@@ -10,7 +10,7 @@ from attrs import frozen
 
 from mailward.mime.source import Data, Source
 
-_BEGIN = re.compile(rb"begin[ \t]+[0-7]{3,4}[ \t]+([^\r\n]*)(?:\r?\n|\Z)")
+_BEGIN = re.compile(rb"begin[ \t]++[0-7]{3,4}[ \t]++([^\r\n]*+)(?:\r?\n|\Z)")
 _END = re.compile(rb"\nend[ \t]*+(?:\r?\n|\r?\Z)")
 _FIRST_LINE = re.compile(rb"([!-`])([ -`]*)(?:\r?\n|\r?\Z)|end")
 _FULL_LINES = re.compile(rb"(?:M[ -`]{60}\r?\n)*+")

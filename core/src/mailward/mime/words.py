@@ -10,7 +10,7 @@ from mailward.mime.charset import decode_text
 from mailward.mime.decode import base64_whole
 
 _WORD = re.compile(rb"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
-_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]*")
+_FOLD = re.compile(rb"(?<![ \t])[ \t]*+\r?\n[ \t]*+")
 _CONTROL = re.compile("[\r\n\0]")
 _SAFE_IN_Q = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _MAX_WORD_BYTES = 75
@@ -73,7 +73,7 @@ def encode_words(text: str) -> list[bytes]:
     units = [character.encode("utf-8", "replace") for character in text]
     as_q = [b"".join(_q(byte) for byte in unit) for unit in units]
     quoted_bytes, plain_bytes = sum(map(len, as_q)), sum(map(len, units))
-    if quoted_bytes <= plain_bytes * 4 // 3:
+    if quoted_bytes <= 2 * plain_bytes:
         return [b"=?utf-8?q?%s?=" % run for run in _packed(as_q, _MAX_PAYLOAD)]
     runs = _packed(units, _MAX_PAYLOAD // 4 * 3)
     return [b"=?utf-8?b?%s?=" % binascii.b2a_base64(run, newline=False) for run in runs]

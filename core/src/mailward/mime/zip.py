@@ -20,6 +20,7 @@ _MOST_ENTRIES = 50_000
 _ENTRY = b"PK\x01\x02"
 _ENCRYPTED = 0x1
 _UNBOUNDED = 1 << 62
+_EMPTY_BYTES = 32
 _ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -63,7 +64,7 @@ def _members(part: Part) -> Iterator[Member | Finding]:
         with archive:
             for info in archive.infolist():
                 # A directory has no content; one that claims some is a file with an odd name.
-                if info.is_dir() and not info.file_size and not info.compress_size:
+                if info.filename.endswith("/") and not info.file_size and info.compress_size <= _EMPTY_BYTES:
                     continue
                 if info.flag_bits & _ENCRYPTED:
                     yield Member(info.filename, (), encrypted=True, raw_bytes=info.compress_size)

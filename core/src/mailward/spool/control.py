@@ -23,7 +23,7 @@ from mailward.values.errors import SpoolError
 
 _ASK = ".ask"
 _ANSWER = ".answer"
-_HIDDEN = "."
+_WRITING = ".new"
 _FORGOTTEN_S = 600.0
 _MAX_BYTES = 1024 * 1024
 # The folder keeps others out (0700); the file itself must be readable where root asks the gateway's user.
@@ -41,11 +41,11 @@ class Asked:
 
 
 def _write(folder: Path, name: str, text: str) -> None:
-    hidden = folder / f"{_HIDDEN}{name}"
-    fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE)
+    new = folder / (name + _WRITING)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE)
     with open(fd, "w", encoding="utf-8") as file:
         file.write(text)
-    hidden.rename(folder / name)
+    new.rename(folder / name)
 
 
 def _read(path: Path) -> str:
@@ -93,7 +93,10 @@ class Inbox:
         self._folder = folder
 
     def asked(self) -> list[Asked]:
-        """The requests that wait, oldest first; files that are none are deleted. Raises SpoolError."""
+        """The requests that wait, oldest first. Raises SpoolError.
+
+        A request that cannot be read is deleted, files that are none are left alone.
+        """
         found: list[tuple[float, str]] = []
         try:
             with os.scandir(self._folder) as items:
@@ -101,7 +104,7 @@ class Inbox:
                     changed_at = item.stat(follow_symlinks=False).st_mtime
                     if item.name.endswith(_ASK) and is_id(item.name.removesuffix(_ASK)):
                         found.append((changed_at, item.name.removesuffix(_ASK)))
-                    elif time.time() - changed_at > _FORGOTTEN_S:
+                    elif item.name.endswith((_ANSWER, _WRITING)) and time.time() - changed_at > _FORGOTTEN_S:
                         # An answer nobody fetched, or what a crash left half written.
                         os.unlink(item.path)
         except FileNotFoundError:

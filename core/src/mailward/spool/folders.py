@@ -73,6 +73,7 @@ class Folders:
         self.disk = disk
         self._fds: dict[str, int] = {}
         self._lock = -1
+        self._owner: os.stat_result | None = None
 
     def open(self, wait_s: float) -> None:
         """Make the folders (mode 0700) and take the slot's lock, waiting for it up to ``wait_s`` seconds.
@@ -80,12 +81,14 @@ class Folders:
         Raises SpoolError where another process keeps the lock or a folder cannot be made.
         """
         try:
-            self.path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            self.path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
             self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, _FILE_MODE)
             self._take_lock(wait_s)
             for name in _NAMES:
                 (self.path / name).mkdir(mode=_FOLDER_MODE, exist_ok=True)
                 self._fds[name] = os.open(self.path / name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            self._owner = os.stat(self.path)
             for folder in (self.path, self.path.parent, self.path.parent.parent):
                 self._sync_path(folder)
         except OSError as error:
@@ -132,7 +135,11 @@ class Folders:
     def create(self, message_id: str) -> int:
         """A new file of this id in ``tmp`` (mode 0600), open for reading and writing."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        return os.open(check_id(message_id), flags, _FILE_MODE, dir_fd=self.folder(TMP))
+        fd = os.open(check_id(message_id), flags, _FILE_MODE, dir_fd=self.folder(TMP))
+        if os.geteuid() == 0 and self._owner is not None and self._owner.st_uid != 0:
+            # An operator working as root leaves files that the gateway's user can read.
+            os.fchown(fd, self._owner.st_uid, self._owner.st_gid)
+        return fd
 
     def open_file(self, name: str, message_id: str, flags: int = os.O_RDONLY) -> int:
         """The file of a message, opened."""

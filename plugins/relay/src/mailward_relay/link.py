@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -73,7 +74,7 @@ class Opener:
         self._hostname = hostname
         self._resolver = resolver
         self._log = log
-        self._context = None if settings.tls is Tls.NONE else tls_context()
+        self._context = None if settings.tls == Tls.NONE else tls_context()
 
     async def open(self, host: str, port: int) -> Link:
         """A new link to the first address of a host that takes one; raises LinkError of the last where none does."""
@@ -95,7 +96,7 @@ class Opener:
         try:
             return await self._dial(host, address, port, self._context)
         except TlsError as error:
-            if self._settings.tls is Tls.ENCRYPT:
+            if self._settings.tls == Tls.ENCRYPT:
                 raise
             self._log.warning("STARTTLS failed, going on without", host=host, address=address, detail=error.detail)
             return await self._dial(host, address, port, None)
@@ -131,7 +132,7 @@ class Opener:
     async def _start_tls(self, client: aiosmtplib.SMTP, peer: str) -> bool:
         """Whether the connection is encrypted now; raises TlsError where that was begun and failed."""
         if not client.supports_extension("starttls"):
-            if self._settings.tls is Tls.ENCRYPT:
+            if self._settings.tls == Tls.ENCRYPT:
                 raise LinkError(f"{peer} offers no STARTTLS, and tls is set to encrypt")
             return False
         try:
@@ -150,7 +151,8 @@ class Opener:
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except OSError as error:
             sock.close()
-            reason = "timed out" if isinstance(error, TimeoutError) else clean(error.strerror or str(error))
+            # asyncio's own text is a programmer's; the error number says it in the administrator's words.
+            reason = os.strerror(error.errno) if error.errno else "timed out"
             raise LinkError(f"connecting to {address} port {port}: {reason}") from error
         except BaseException:
             sock.close()

@@ -38,6 +38,11 @@ class Tls(StrEnum):
     ENCRYPT = "encrypt"
 
 
+def _tls(instance: object, attribute: Attribute[Any], value: str) -> None:
+    if value not in list(Tls):
+        raise ValueError(f"{value!r} is unknown; allowed: {', '.join(Tls)}")
+
+
 @frozen
 class RelaySettings:
     """``[relay]``: whom to relay for, where to, and how."""
@@ -58,7 +63,9 @@ class RelaySettings:
     forbidden_characters: str = setting(
         "", validator=_characters, help="characters that no address may hold, without separators, as in '!%'"
     )
-    tls: Tls = setting(Tls.MAY, help="STARTTLS towards next hops: none, may (where offered), encrypt (or not at all)")
+    tls: Tls = setting(
+        Tls.MAY, validator=_tls, help="STARTTLS towards next hops: none, may (where offered), encrypt (or not at all)"
+    )
     mx_port: int = setting(25, validator=between(1, 65_535), help="port of hosts that MX records name")
     max_per_host: int = setting(20, validator=between(1, 1024), help="connections to one next hop at a time")
     max_messages: int = setting(100, validator=between(1, 10_000), help="messages over one connection")

@@ -1,0 +1,136 @@
+"""Delivery to servers that others wrote: smtp-sink, Postfix, aiosmtpd."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.smtp import SMTP
+
+BODY = b"Subject: dots\r\n\r\n.\r\n..\r\n.leading\r\nmiddle.\r\n" + b"line of text\r\n" * 5000 + b".\r\n"
+
+
+def deliver(send: Any, relay: Any, port: int, times: int = 1, **keywords: Any) -> list[Any]:
+    async def run() -> list[Any]:
+        results: list[Any] = []
+        for _ in range(times):
+            results += await send(relay, port, BODY, **keywords)
+        await relay.stop()
+        return results
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("-p",), ("-e",), ("-8",)], ids=["ESMTP", "no pipelining", "no ESMTP", "no 8BITMIME"]
+)
+def test_smtp_sink_gets_every_message(make_relay: Any, send: Any, sink: Any, options: tuple[str, ...]) -> None:
+    server = sink(*options, dump=True)
+    results = deliver(send, make_relay(), server.port, times=3, to=["b@rcpt.example", "c@rcpt.example"])
+    assert {result.status for result in results} == {"delivered"}
+    dumps = server.messages()
+    assert len(dumps) == 3
+    # smtp-sink writes lines with LF, below header fields of its own.
+    assert all(dump.rstrip(b"\n").endswith(BODY.replace(b"\r\n", b"\n").rstrip(b"\n")) for dump in dumps)
+    assert all(b"X-Rcpt-Args: <c@rcpt.example>" in dump for dump in dumps)
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        (("-r", "data"), "deferred"),
+        (("-r", "."), "deferred"),
+        (("-r", "mail"), "deferred"),
+        (("-r", "rcpt"), "deferred"),
+        (("-f", "."), "failed"),
+        (("-f", "rcpt"), "failed"),
+        (("-f", "mail"), "failed"),
+        (("-r", "connect"), "unreachable"),
+        (("-f", "connect"), "unreachable"),
+        (("-q", "connect"), "unreachable"),
+        (("-q", "mail"), "unreachable"),
+        (("-q", "rcpt"), "unreachable"),
+        (("-q", "data"), "unreachable"),
+        (("-q", "."), "deferred"),
+        (("-f", "ehlo"), "delivered"),
+    ],
+)
+def test_smtp_sink_with_faults(make_relay: Any, send: Any, sink: Any, options: tuple[str, ...], status: str) -> None:
+    (result,) = deliver(send, make_relay(), sink(*options).port)
+    assert result.status == status
+
+
+def test_smtp_sink_takes_many_at_once(make_relay: Any, send: Any, sink: Any) -> None:
+    server = sink()
+
+    async def run() -> list[Any]:
+        relay = make_relay(max_per_host=5)
+        results = await asyncio.gather(*(send(relay, server.port) for _ in range(200)))
+        await relay.stop()
+        return [result for (result,) in results]
+
+    results = asyncio.run(run())
+    assert {result.status for result in results} == {"delivered"}
+    assert sum("(actual)" in result.detail for result in results) <= 5 * 3
+
+
+class Keeper:
+    """An aiosmtpd handler that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.envelopes: list[Any] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.envelopes.append((envelope, session.ssl is not None))
+        return "250 2.0.0 kept"
+
+
+@pytest.mark.parametrize("mode", ["none", "encrypt"])
+def test_aiosmtpd_gets_the_bytes(make_relay: Any, send: Any, certificate: ssl.SSLContext, mode: str) -> None:
+    keeper = Keeper()
+
+    async def run() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: SMTP(
+                keeper,
+                hostname="peer.example",
+                enable_SMTPUTF8=True,
+                loop=loop,
+                tls_context=certificate if mode == "encrypt" else None,
+            ),
+            "127.0.0.1",
+            0,
+        )
+        relay = make_relay(tls=mode)
+        results = [
+            (await send(relay, server.sockets[0].getsockname()[1], BODY, sender="ä@sender.example"))[0]
+            for _ in range(2)
+        ]
+        await relay.stop()
+        server.close()
+        return results
+
+    results = asyncio.run(run())
+    assert [result.status for result in results] == ["delivered"] * 2
+    for envelope, secured in keeper.envelopes:
+        assert envelope.original_content == BODY
+        assert envelope.mail_from == "ä@sender.example"
+        assert envelope.smtp_utf8
+        assert secured is (mode == "encrypt")
+
+
+def test_postfix_takes_and_delivers(make_relay: Any, send: Any, postfix: Any) -> None:
+    results = deliver(send, make_relay(), postfix.port, times=2, to=["b@rcpt.example", "c@other.example"])
+    assert [result.status for result in results] == ["delivered", "failed"] * 2
+    assert results[1].reply.code in (550, 554)
+    assert results[1].reply.enhanced.startswith("5.")
+    found = postfix.wait_for_messages(2)
+    for message in found:
+        assert message.endswith(b"\n\n" + BODY.split(b"\r\n\r\n", 1)[1].replace(b"\r\n", b"\n"))
+        assert re.search(rb"^Received: from gate\.example .*with ESMTP", message, re.M | re.S)
+    assert isinstance(postfix.folder, Path)
