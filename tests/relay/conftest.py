@@ -118,9 +118,9 @@ class Peer:
     commands: list[str] = field(factory=list)
     messages: list[bytes] = field(factory=list)
     connections: int = 0
-    bursts: list[bytes] = field(factory=list)
     port: int = 0
     _tasks: set[asyncio.Task[None]] = field(factory=set)
+    _granted: bool = False
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[Peer]:
@@ -164,8 +164,6 @@ class Peer:
                 await writer.start_tls(self.tls)
             elif verb == "QUIT":
                 return
-
-    _granted: bool = False
 
     def _default(self, verb: str) -> str:
         if verb == "EHLO":
@@ -268,12 +266,9 @@ def send() -> Send:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     """A server's TLS context with a certificate that nobody signed."""
     folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [required("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        + ["-subj", "/CN=peer.example", "-days", "2", "-keyout", str(folder / "key"), "-out", str(folder / "cert")],
-        check=True,
-        capture_output=True,
-    )
+    request = f"-nodes -subj /CN=peer.example -days 2 -keyout {folder}/key -out {folder}/cert".split(" ")
+    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1".split(" ")
+    subprocess.run([required("openssl"), "req", "-x509", *key, *request], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert", folder / "key")
     return context

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from mailward import NextHop
 
+from mailward import NextHop
 from mailward_relay.wire import MAX_TEXT
 
 CLOSE, STALL = "close", "stall"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mailward import NULL, Address, NextHop, Recipient, Sender
 from mailward_relay import maildir
 

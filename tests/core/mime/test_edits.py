@@ -137,6 +137,8 @@ def test_edits_inside_an_archive_climb_to_it_and_collapse():
     texts = [ReplacePart("2/a", "a gone"), ReplacePart("2/b", "b gone"), ReplacePart("2", "a gone")]
     both = apply(MIXED, resolve(mail, texts))
     assert Message.from_bytes(both).part("2").text == "a gone\r\nb gone"
+    assert mail.part("2").is_rewritable
+    assert not mail.part("2/a").is_rewritable
     with pytest.raises(EditError, match="does not lie unencoded"):
         resolve(mail, [ReplaceContent("2/a", b"clean")])
     assert resolve(mail, [ReplaceContent("2", b"clean"), DeletePart("2/a")]) == deleted

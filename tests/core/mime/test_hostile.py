@@ -117,6 +117,16 @@ def test_nested_messages_stop_at_the_limit():
     assert [finding.name for finding in mail.defects] == ["max_depth"]
 
 
+def test_ten_forwards_of_forwards_are_within_the_limit():
+    raw = b"A: b\n\nfirst"
+    for n in range(10):
+        head = b"Content-Type: multipart/mixed; boundary=b%d_\n\n--b%d_\n\nsee below\n" % (n, n)
+        raw = head + b"--b%d_\nContent-Type: message/rfc822\n\n" % n + raw + b"\n--b%d_--\n" % n
+    mail = Message.from_bytes(raw)
+    assert mail.defects == []
+    assert [part.content for part in mail.walk()][-1] == b"first"
+
+
 def test_headers_stop_at_the_limits():
     many = Message.from_bytes(b"X: y\n" * 200_000 + b"\nbody", Limits(max_header_bytes=1 << 22))
     assert len(many.headers) == 100_000

@@ -24,7 +24,7 @@ from mailward.values.decision import Copy, Verdict
 from mailward.values.delivery import Result, Status
 from mailward.values.envelope import Envelope, MessageInfo, Recipient
 from mailward.values.errors import ScanError, SpoolError
-from mailward.values.event import Judged, Queued, Refused
+from mailward.values.event import Judged, Refused
 from mailward.values.reply import LOCAL_ERROR, TIMED_OUT, Reply
 
 _RECEIVED = re.compile(rb"^received:", re.IGNORECASE | re.MULTILINE)
@@ -173,8 +173,7 @@ class Acceptance:
             for copy in planned.bounced:
                 await self._bounce(envelope, incoming, copy)
             if planned.entries:
-                committed = await self._committer.commit(incoming, planned.entries)
-                self._submit(committed)
+                self._runner.submit(await self._committer.commit(incoming, planned.entries))
         except SpoolError:
             return NO_SPACE
         return planned.reply
@@ -184,19 +183,6 @@ class Acceptance:
         reply = action.reply if isinstance(action, Reject) else Reply(550, "5.7.1", getattr(action, "text", ""))
         failures = [Result(recipient, Status.FAILED, reply, next_hop="") for recipient in copy.recipients]
         await self._runner.bounce(envelope, failures, incoming.head, reason=reply.text)
-
-    def _submit(self, entries: Sequence[Entry]) -> None:
-        self._runner.submit([entry for entry in entries if entry.queue is Queue.FAST])
-        for entry in entries:
-            if entry.queue is not Queue.FAST:
-                self._engine.emit(
-                    Queued(
-                        message_id=entry.id,
-                        queue=str(entry.queue),
-                        reason=entry.reason,
-                        recipients=entry.envelope.recipients,
-                    )
-                )
 
     def _refused(self, envelope: Envelope, reply: Reply, plugin: str, rule: str) -> None:
         self._engine.emit(

@@ -80,6 +80,7 @@ async def open_gateway(config: Config, stack: AsyncExitStack) -> Gateway:
     await asyncio.gather(engine.start(), pool.start())
     stack.push_async_callback(engine.stop)
     runner = Runner(spool, committer, engine.gate, config.core.delivery, settings.hostname, engine.clock, engine.emit)
+    spool.adopt((spool.slot,))
     recovered = await runner.start()
     stack.push_async_callback(runner.stop)
     connections: set[Server] = set()

@@ -154,7 +154,7 @@ class _Plan:
         self._changes[part] = evolve(known, texts=texts, filename=known.filename or filename)
 
     def _new_content(self, edit: ReplaceContent, part: Part, content: bytes) -> None:
-        if part.span is None or part.kind not in (PartKind.LEAF, PartKind.ENCODED):
+        if not part.is_rewritable:
             why = "it is no leaf" if part.span is not None else "it does not lie unencoded in the message"
             raise EditError(f"ReplaceContent: part {edit.path!r} cannot be rewritten: {why}; delete or replace it")
         known = self._changes.get(part)

@@ -40,8 +40,8 @@ class PartKind(StrEnum):
 class Part:
     """One node of the tree. Content is decoded on demand and never changed.
 
-    ``path`` is unique in the message, ``depth`` counts levels from 0 at the root, ``children`` are in
-    order. ``declared_type`` is what the header says (``type/subtype`` in lower case; ``text/plain``
+    ``path`` is unique in the message, ``depth`` counts levels from 0 at the root (a message and the
+    multipart that is its body are one level), ``children`` are in order. ``declared_type`` is what the header says (``type/subtype`` in lower case; ``text/plain``
     where it says nothing, RFC 2045 section 5.2; empty for members and uuencode blocks). ``encoding`` is the
     transfer encoding in lower case. ``parameters`` are those of Content-Type. ``opaque`` parts have
     no content to show, because it is encrypted or beyond a limit; a finding tells which.
@@ -109,6 +109,11 @@ class Part:
     def is_leaf(self) -> bool:
         """Whether the part has content of its own rather than parts: every kind but multipart and message."""
         return self.kind not in (PartKind.MULTIPART, PartKind.MESSAGE)
+
+    @property
+    def is_rewritable(self) -> bool:
+        """Whether new content can be put in the place of this part's content alone (`ReplaceContent`)."""
+        return self.place.source.outer and self.kind in (PartKind.LEAF, PartKind.ENCODED)
 
     @property
     def is_identity(self) -> bool:

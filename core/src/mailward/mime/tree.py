@@ -96,7 +96,10 @@ class Tree:
         """The root part of a mail, registered under the rule for roots."""
         if parent is None:
             self._ledger.parts += 1
-        part = self._read(source, start, end, parent, "text/plain")
+        # A multipart and the message it is the body of are one level: a forwarded mail costs one.
+        part = self._read(source, start, end, parent, "text/plain", 0 if parent is None else parent.depth)
+        if parent is not None and part.division is None:
+            part.depth += 1
         prefix = "" if parent is None else f"{parent.path}/"
         self.register(part, prefix if part.division is not None else f"{prefix}1")
         if parent is not None:
@@ -104,12 +107,11 @@ class Tree:
         check_header(self._ledger, part)
         return part
 
-    def _read(self, source: Source, start: int, end: int, parent: Part | None, default_type: str) -> Part:
+    def _read(self, source: Source, start: int, end: int, parent: Part | None, default_type: str, depth: int) -> Part:
         """A part with its header read and, if it is a multipart, its body divided."""
         ledger, limits = self._ledger, self._ledger.limits
         headers, body = read_headers(source, start, end, limits.max_header_bytes, limits.max_headers - ledger.headers)
         ledger.headers += len(headers)
-        depth = 0 if parent is None else parent.depth + 1
         part = Part(ledger, Place(source, start, body, end, end), PartKind.LEAF, parent, depth, headers)
         part.declared_type = default_type
         raw = headers.raw("content-type")
@@ -168,7 +170,7 @@ class Tree:
             elif segment.what is What.PART:
                 if not self._admit(part):
                     break
-                child = self._read(part.place.source, segment.start, segment.end, part, default)
+                child = self._read(part.place.source, segment.start, segment.end, part, default, part.depth + 1)
                 child.delimiter = delimiter
                 part.children.append(child)
                 self.register(child, f"{prefix}{len(part.children)}")

@@ -48,7 +48,7 @@ class Relay(Plugin):
     @hookimpl
     async def start(self) -> None:
         """Warn of tables that let everybody in."""
-        if self._routes.local.is_everything:
+        if self._routes.local.is_everything and self.context.place != "scan":
             self.context.log.warning("local has the entry *: every domain is local, and everybody may relay")
 
     @hookimpl
