@@ -26,6 +26,7 @@ WORDS = ["invoice", "project", "meeting", "attached", "please", "review", "quart
 
 
 def prose(chance: random.Random, size: int) -> str:
+    """Words in lines of 72 columns."""
     words: list[str] = []
     while sum(map(len, words)) + len(words) < size:
         words += chance.choices(WORDS, k=50)
@@ -33,6 +34,7 @@ def prose(chance: random.Random, size: int) -> str:
 
 
 def header(*more: str) -> str:
+    """A header block as relays leave it, with its blank line."""
     trace = [
         f"Received: from mx{n}.sender.example (mx{n}.sender.example [192.0.2.{n}])\n"
         f"\tby in{n}.relay.example with ESMTPS id 4VXJ{n}kLqz{n}\n\tfor <user{n}@rcpt.example>; "
@@ -57,6 +59,7 @@ def header(*more: str) -> str:
 
 
 def plain(chance: random.Random, size: int) -> str:
+    """One text."""
     return (
         header("Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 7bit")
         + prose(chance, size)
@@ -83,6 +86,7 @@ def mixed(chance: random.Random, size: int) -> str:
 
 
 def mailward(raw: bytes) -> None:
+    """One pass with mailward.mime."""
     with Message.from_bytes(raw) as message:
         for name in FIELDS:
             message.headers.get(name)
@@ -93,6 +97,8 @@ def mailward(raw: bytes) -> None:
 
 
 def standard(policy: email.policy.Policy) -> Callable[[bytes], None]:
+    """One pass with the standard library."""
+
     def take_apart(raw: bytes) -> None:
         message = email.message_from_bytes(raw, policy=policy)
         for name in FIELDS:
@@ -118,6 +124,7 @@ def rate(take_apart: Callable[[bytes], None], raw: bytes, seconds: float) -> flo
 
 
 def main() -> None:
+    """Print the table."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.5
     chance = random.Random(1)
     messages = {

@@ -36,7 +36,9 @@ def gateway(tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
         count = 0
 
-        def start(route: Hop | Sink | Postfix | str, files: Mapping[str, str] | None = None, **settings: Any) -> Gateway:
+        def start(
+            route: Hop | Sink | Postfix | str, files: Mapping[str, str] | None = None, **settings: Any
+        ) -> Gateway:
             nonlocal count
             count += 1
             way = route if isinstance(route, str) else route.route

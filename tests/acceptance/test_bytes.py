@@ -59,7 +59,10 @@ ODD: dict[str, bytes] = {
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, Hop]]:
     """A gateway that delivers whatever its structure is, before a scripted next hop."""
     settings = {"disposition": {"ambiguous": "deliver", "unchecked": "deliver"}}
-    with open_hop() as hop, running(tmp_path_factory.mktemp("bytes"), {"relay": {"default": hop.route}, **settings}) as up:
+    with (
+        open_hop() as hop,
+        running(tmp_path_factory.mktemp("bytes"), {"relay": {"default": hop.route}, **settings}) as up,
+    ):
         yield up, hop
 
 
@@ -105,9 +108,7 @@ def test_smtp_sink_writes_down_what_was_sent(gateway: Start, sink: Callable[...,
         assert arrived[(f"{number}@house.example",)].holds(message), list(BODIES)[number]
 
 
-def test_what_postfix_passes_on_is_what_was_sent(
-    gateway: Start, postfix: Callable[[Hop], Postfix], hop: Hop
-) -> None:
+def test_what_postfix_passes_on_is_what_was_sent(gateway: Start, postfix: Callable[[Hop], Postfix], hop: Hop) -> None:
     up = gateway(postfix(hop))
     messages = [plain(BODIES[name]) for name in ("a short text", "8-bit text", "dots", "1 MB of noise")]
     for number, message in enumerate(messages):

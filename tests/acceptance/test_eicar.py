@@ -60,10 +60,10 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("house")
     settings = {"policy": POLICIES, "disposition": {"unchecked": "deliver", "ambiguous": "deliver"}}
-    with open_hop() as hop:
-        with running(tmp_path_factory.mktemp("house"), {"relay": {"default": hop.route}, **settings}) as gateway:
-            yield House(gateway, hop)
+    with open_hop() as hop, running(folder, {"relay": {"default": hop.route}, **settings}) as gateway:
+        yield House(gateway, hop)
 
 
 @pytest.fixture(autouse=True)

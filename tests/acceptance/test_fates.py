@@ -126,7 +126,9 @@ def test_the_log_names_everything_that_was_decided(house: tuple[Gateway, Hop]) -
     assert json.dumps(line["findings"]).count("EICAR-Test-File") == 2
 
 
-def test_refused_copies_are_dropped_where_the_configuration_says_so(house: tuple[Gateway, Hop], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_refused_copies_are_dropped_where_the_configuration_says_so(
+    house: tuple[Gateway, Hop], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     _, hop = house
     settings = {"relay": {"default": hop.route}, "policy": POLICIES, "gateway": {"refused_copies": "drop"}}
     with running(tmp_path_factory.mktemp("fates"), settings) as gateway:

@@ -1,4 +1,4 @@
-"""Nothing but CRLF.CRLF ends a message: no other sequence does, none reaches the next hop, and none makes two of one."""
+"""Nothing but CRLF.CRLF ends a message; what else looks like an end is refused and never reaches the next hop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from harness.servers import Sink
 
 House = tuple[Gateway, Hop]
 _NUMBERS = count()
-SECOND = b"MAIL FROM:<evil@sender.example>\r\nRCPT TO:<victim@house.example>\r\nDATA\r\nSubject: smuggled\r\n\r\nEvil\r\n"
+SECOND = (
+    b"MAIL FROM:<evil@sender.example>\r\nRCPT TO:<victim@house.example>\r\nDATA\r\nSubject: smuggled\r\n\r\nEvil\r\n"
+)
 
 ENDS: dict[str, bytes] = {
     "LF . LF": b"\n.\n",
@@ -116,9 +118,7 @@ def test_dots_are_stuffed_again_for_the_next_hop(house: House, to: str) -> None:
         assert not house[1].to("victim@house.example")
 
 
-def test_two_messages_after_one_another_are_two(
-    gateway: Callable[..., Gateway], sink: Callable[..., Sink]
-) -> None:
+def test_two_messages_after_one_another_are_two(gateway: Callable[..., Gateway], sink: Callable[..., Sink]) -> None:
     hop = sink()
     up = gateway(hop)
     with up.client() as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -96,12 +97,16 @@ def test_what_waits_in_the_queue_does_not_keep_the_gateway(gateway: Start) -> No
 
 
 def test_a_delivery_that_hangs_does_not_keep_the_gateway(gateway: Start, hop: Hop) -> None:
-    release = []
-    hop.answer = lambda verb, argument: until(lambda: release, "the end", 30) and None if verb == "." else None
+    release = threading.Event()
+
+    def hang(verb: str, argument: str) -> str | None:
+        return "" if verb == "." and release.wait(30) else None
+
+    hop.answer = hang
     up = gateway(hop)
     assert up.send(CLEAN, "reader@house.example").code == 250
     try:
         assert up.stop() == 0
     finally:
-        release.append(True)
+        release.set()
     assert len(up.stored("slow", "fast")) == 1

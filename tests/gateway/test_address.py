@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import pytest
+
 from mailward.gateway.address import Listen
 from mailward.values.errors import ConfigError
 
 
 @pytest.mark.parametrize(
     ("text", "host", "port"),
-    [("127.0.0.1:25", "127.0.0.1", 25), ("[::1]:0", "::1", 0), (":2525", "", 2525), ("localhost:65535", "localhost", 65_535)],
+    [
+        ("127.0.0.1:25", "127.0.0.1", 25),
+        ("[::1]:0", "::1", 0),
+        (":2525", "", 2525),
+        ("localhost:65535", "localhost", 65_535),
+    ],
 )
 def test_an_address_is_read_and_written(text: str, host: str, port: int) -> None:
     listen = Listen.parse(text)
@@ -17,7 +23,9 @@ def test_an_address_is_read_and_written(text: str, host: str, port: int) -> None
     assert Listen.parse(str(listen)) == listen
 
 
-@pytest.mark.parametrize("text", ["", "25", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1"])
+@pytest.mark.parametrize(
+    "text", ["", "25", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1"]
+)
 def test_what_is_no_address_is_a_configuration_error(text: str) -> None:
     with pytest.raises(ConfigError, match=r"gateway\.listen"):
         Listen.parse(text, "mailward.toml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mailward.gateway.paths import MAIL_PARAMETERS, RCPT_PARAMETERS, Path, parse_path
 from mailward.values.address import NULL, Address
 from mailward.values.reply import Reply

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mailward.engine.core_settings import RefusedCopies
 from mailward.gateway.acceptance import Plan, plan
 from mailward.spool.entry import Queue
@@ -75,8 +76,8 @@ def test_each_action_alone(name: str, code: int, queue: Queue | None, bounced: i
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_one_deferred_copy_defers_all(name: str) -> None:
-    made = planned(ACTIONS[name], Defer("Later"))
-    assert (made.reply.code, made.reply.text) == (451, "Later")
+    made = planned(ACTIONS[name], Defer())
+    assert made.reply.code == 451
     assert made.entries == ()
     assert made.bounced == ()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mailward.gateway.receive import BARE_LINE_END, NUL_BYTE, TOO_LARGE, BulkReader, prime, receive
 from mailward.spool.spool import Spool
 from mailward.values.reply import Reply

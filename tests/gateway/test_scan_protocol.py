@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mailward.scan.progress import Progress
 from mailward.scan.protocol import MAX_BODY_BYTES, frame, read_frame
 from mailward.values.errors import ScanError

@@ -7,6 +7,7 @@ import email.policy
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mailward.gateway.trace import received
 from mailward.values.address import Address
 from mailward.values.envelope import Envelope, Recipient, Session
@@ -14,7 +15,9 @@ from mailward.values.envelope import Envelope, Recipient, Session
 
 def envelope(helo: str = "client.example", ip: str = "192.0.2.1", *to: str) -> Envelope:
     recipients = tuple(Recipient(Address.parse(one)) for one in to)
-    return Envelope(Session(client_ip=ip, helo=helo, protocol="ESMTP"), recipients=recipients, id="abc", received_at=0.0)
+    return Envelope(
+        Session(client_ip=ip, helo=helo, protocol="ESMTP"), recipients=recipients, id="abc", received_at=0.0
+    )
 
 
 def test_it_names_client_server_protocol_id_and_time() -> None:
@@ -22,7 +25,7 @@ def test_it_names_client_server_protocol_id_and_time() -> None:
         b"Received: from client.example ([192.0.2.1])\r\n"
         b"\tby mx.example.test (Mailward) with ESMTP id abc\r\n"
         b"\tfor <a@b.example>;\r\n"
-        b"\tThu, 01 Jan 1970 00:00:00 -0000\r\n"
+        b"\tThu, 01 Jan 1970 00:00:00 +0000\r\n"
     )
 
 

@@ -266,9 +266,9 @@ def send() -> Send:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     """A server's TLS context with a certificate that nobody signed."""
     folder = tmp_path_factory.mktemp("tls")
-    request = f"-nodes -subj /CN=peer.example -days 2 -keyout {folder}/key -out {folder}/cert".split(" ")
-    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1".split(" ")
-    subprocess.run([required("openssl"), "req", "-x509", *key, *request], check=True, capture_output=True)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", str(folder / "key")]
+    certificate = ["-nodes", "-subj", "/CN=peer.example", "-days", "2", "-out", str(folder / "cert")]
+    subprocess.run([required("openssl"), "req", "-x509", *key, *certificate], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert", folder / "key")
     return context

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import tracemalloc
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,34 @@ def test_smtp_sink_takes_many_at_once(make_relay: Any, send: Any, sink: Any) -> 
     results = asyncio.run(run())
     assert {result.status for result in results} == {"delivered"}
     assert sum("(actual)" in result.detail for result in results) <= 5 * 3
+
+
+class Long:
+    """Content that is made as it is read: 64 MB in 64 KiB pieces."""
+
+    size_bytes = 1000 * 65_536
+
+    async def chunks(self, max_bytes: int = 65_536) -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b".23456789abcde\r\n" * 4096
+
+
+def test_memory_does_not_grow_with_the_message(make_relay: Any, send: Any, sink: Any) -> None:
+    server = sink()
+
+    async def run() -> Any:
+        relay = make_relay()
+        try:
+            return (await send(relay, server.port, Long()))[0]
+        finally:
+            await relay.stop()
+
+    tracemalloc.start()
+    result = asyncio.run(run())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert result.status == "delivered"
+    assert most < 3_000_000
 
 
 class Keeper:

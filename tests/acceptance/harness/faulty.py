@@ -11,7 +11,7 @@ HOOKS = ("connect", "helo", "mail_from", "rcpt_to", "data", "scan_part", "scan_m
 IN_SCAN = ("scan_part", "scan_message", "disposition")
 SECRET = "the-inner-life-of-a-plugin"
 
-_SOURCE = '''
+_SOURCE = """
 import asyncio, ctypes, os, pathlib, signal, time
 from mailward import Decision, Drop, Finding, Kind, Plugin, Reject, Reply, hookimpl
 
@@ -110,7 +110,7 @@ class Faulty(Plugin):
         if hook.startswith("scan"):
             return self.finding("house", kind=Kind.CONTENT, name="word", action=Reject(Reply(550, "5.7.1", "No")))
         return Reply(550, "5.7.1", "No")
-'''
+"""
 
 
 def faulty_plugin() -> str:

@@ -96,9 +96,7 @@ class _Conversation(socketserver.StreamRequestHandler):
     def _obey(self, hop: Hop, now: Arrived, verb: str, argument: str) -> tuple[Arrived, str]:
         match verb:
             case "EHLO":
-                return Arrived(), "\r\n".join(
-                    [*(f"250-{word}" for word in ("hop.example", *hop.keywords)), "250 HELP"]
-                )
+                return Arrived(), "\r\n".join([*(f"250-{word}" for word in ("hop.example", *hop.keywords)), "250 HELP"])
             case "MAIL":
                 return Arrived(argument), "250 2.1.0 ok"
             case "RCPT":

@@ -13,7 +13,7 @@ PATIENCE_S = 20.0
 _STEP_S = 0.01
 
 
-def until(look: Callable[[], T], what: str, patience_s: float = PATIENCE_S, story: Callable[[], str] = str) -> T:
+def until(look: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S, story: Callable[[], str] = str) -> T:
     """The first true value that ``look`` returns; an AssertionError with ``story`` where there is none in time."""
     end = time.monotonic() + patience_s
     while True:

@@ -142,7 +142,7 @@ def read_everything(message: Message) -> None:
 
 
 @given(st.binary(max_size=400) | SOUP)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_arbitrary_bytes_never_raise_and_spans_tile(raw):
     with Message.from_bytes(raw) as message:
         assert_tiles(message)
@@ -168,7 +168,7 @@ def any_edit(paths):
 
 
 @given(st.data(), st.binary(max_size=400) | SOUP)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_edits_of_arbitrary_bytes_never_overlap(data, raw):
     message = Message.from_bytes(raw)
     paths = [part.path for part in message.walk()]
@@ -195,7 +195,7 @@ def defects_of(message: Message) -> set:
 
 
 @given(st.data(), mail())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_edits_of_sound_messages_leave_no_new_defects(data, raw):
     message = Message.from_bytes(raw)
     before = defects_of(message)
@@ -211,7 +211,7 @@ def test_edits_of_sound_messages_leave_no_new_defects(data, raw):
 
 
 @given(st.data(), mail())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_deleting_one_part_leaves_the_others(data, raw):
     message = Message.from_bytes(raw)
     candidates = [part for part in message.walk() if part.is_leaf]
@@ -229,7 +229,7 @@ def test_deleting_one_part_leaves_the_others(data, raw):
 
 
 @given(st.data(), mail(), st.binary(max_size=300))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_new_content_of_one_part_leaves_the_others(data, raw, content):
     message = Message.from_bytes(raw)
     candidates = [part for part in message.walk() if part.kind is PartKind.LEAF]
@@ -241,7 +241,7 @@ def test_new_content_of_one_part_leaves_the_others(data, raw, content):
 
 
 @given(mail(), st.text(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_an_added_header_cannot_leave_its_line(raw, value):
     message = Message.from_bytes(raw)
     changed = apply(raw, resolve(message, [AddHeader("X-Test", value)]))
@@ -252,7 +252,7 @@ def test_an_added_header_cannot_leave_its_line(raw, value):
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_header_value_survives_encoding(value):
     message = Message.from_bytes(b"A: b\r\n\r\n")
     changed = apply(message.raw, resolve(message, [AddHeader("X-Test", value)]))
@@ -270,6 +270,6 @@ def test_a_header_value_survives_encoding(value):
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_decode_header_never_raises(raw):
     assert not set(decode_header(raw)) & {"\r", "\n", "\0"}

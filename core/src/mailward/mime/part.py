@@ -41,10 +41,11 @@ class Part:
     """One node of the tree. Content is decoded on demand and never changed.
 
     ``path`` is unique in the message, ``depth`` counts levels from 0 at the root (a message and the
-    multipart that is its body are one level), ``children`` are in order. ``declared_type`` is what the header says (``type/subtype`` in lower case; ``text/plain``
-    where it says nothing, RFC 2045 section 5.2; empty for members and uuencode blocks). ``encoding`` is the
-    transfer encoding in lower case. ``parameters`` are those of Content-Type. ``opaque`` parts have
-    no content to show, because it is encrypted or beyond a limit; a finding tells which.
+    multipart that is its body are one level), ``children`` are in order. ``declared_type`` is what the
+    header says (``type/subtype`` in lower case; ``text/plain`` where it says nothing, RFC 2045 section
+    5.2; empty for members and uuencode blocks). ``encoding`` is the transfer encoding in lower case.
+    ``parameters`` are those of Content-Type. ``opaque`` parts have no content to show, because it is
+    encrypted or beyond a limit; a finding tells which.
     """
 
     __slots__ = (

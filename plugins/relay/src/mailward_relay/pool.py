@@ -51,6 +51,7 @@ class Pool:
         self._quit_timeout_s = quit_timeout_s
         self._hosts: dict[tuple[str, int], _Host] = {}
         self._farewells: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     @asynccontextmanager
     async def lease(self, host: str, port: int, *, fresh: bool = False) -> AsyncIterator[Link]:
@@ -90,7 +91,7 @@ class Pool:
     def _give_back(self, shared: _Host, key: tuple[str, int], link: Link, finished: bool) -> None:
         if not finished:
             link.wire.abort()
-        elif link.messages >= self._max_messages or self._idle_s == 0 or not link.wire.usable:
+        elif self._closed or self._idle_s == 0 or link.messages >= self._max_messages or not link.wire.usable:
             self._part(link)
         else:
             timer = asyncio.get_running_loop().call_later(self._idle_s, self._expire, key, link)
@@ -114,7 +115,8 @@ class Pool:
         task.add_done_callback(self._farewells.discard)
 
     async def close(self) -> None:
-        """Part from all idle links, politely but not for long."""
+        """Part from all idle links, politely but not for long; those in use part when they come back."""
+        self._closed = True
         for shared in self._hosts.values():
             for waiting in shared.idle:
                 waiting.timer.cancel()
