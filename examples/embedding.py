@@ -1,6 +1,6 @@
 """Mailward inside another program: no listener, no queue, only verdicts.
 
-    python embedding.py message.eml [configuration.toml]
+python embedding.py message.eml [configuration.toml]
 """
 
 from __future__ import annotations

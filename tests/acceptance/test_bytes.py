@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-import dkim
+import dkim  # type: ignore[import-untyped]
 import pytest
 from harness.gateway import Gateway, running
 from harness.hop import Hop, open_hop

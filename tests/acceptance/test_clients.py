@@ -82,7 +82,7 @@ def test_smtplib_sends_several_messages_over_one_connection(gateway: Start, hop:
 def test_smtplib_is_told_that_a_virus_is_refused(gateway: Start, hop: Hop) -> None:
     up = gateway(hop, **REJECTING)
     with smtplib.SMTP("127.0.0.1", up.port, "client.example", timeout=30) as client:
-        with pytest.raises(smtplib.SMTPDataError, match="550.*policy"):
+        with pytest.raises(smtplib.SMTPDataError, match=r"550.*policy"):
             client.sendmail("author@sender.example", ["reader@house.example"], VIRUS)
         client.sendmail("author@sender.example", ["reader@house.example"], CLEAN)
     assert hop.wait_for("reader@house.example").body == CLEAN

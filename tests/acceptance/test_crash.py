@@ -136,6 +136,25 @@ def test_a_message_that_is_being_scanned_was_not_accepted_and_leaves_nothing_beh
     assert len(hop.arrived) == 1
 
 
+def test_a_client_that_leaves_during_the_scan_spoils_nothing_for_the_next(gateway: Start, hop: Hop) -> None:
+    up = gateway(hop, plugins=["relay", "./slow.py"], files={"slow.py": SLOW_SCAN})
+    for number, size in enumerate((1_000, 300_000)):
+        (up.folder / "wait").touch()
+        client = up.client()
+        client.envelope(f"gone{number}@house.example")
+        assert client.say("DATA").code == 354
+        client.write(plain(b"x" * size) + b"\r\n.\r\n")
+        until((up.folder / "scanning").exists, "the scan to begin", story=up.story)
+        client.abort()
+        (up.folder / "wait").unlink()
+        (up.folder / "scanning").unlink(missing_ok=True)
+        assert up.send(CLEAN, f"next{number}@house.example").code == 250
+        assert hop.wait_for(f"next{number}@house.example").body == CLEAN
+        until(lambda: not up.stored(), "the queue to be empty", story=up.story)
+        assert len(hop.to(f"gone{number}@house.example")) <= 1
+    assert not [line for line in up.log() if line.get("level") == "error"]
+
+
 def test_what_was_accepted_survives_a_kill_at_any_moment(
     gateway: Start, hop: Hop, require: Callable[..., None]
 ) -> None:

@@ -6,7 +6,7 @@ everything below it may change without notice.
 
 from mailward.engine.engine import Engine
 from mailward.hooks.context import Clock, Context
-from mailward.hooks.markers import hookimpl
+from mailward.hooks.markers import Place, hookimpl
 from mailward.hooks.plugin import OnFailure, Plugin
 from mailward.hooks.resolver import MailExchanger, Resolver
 from mailward.hooks.scan import Scan
@@ -119,6 +119,7 @@ __all__ = [
     "PartAction",
     "PartKind",
     "PeerError",
+    "Place",
     "Placeholder",
     "Plugin",
     "PluginFailed",

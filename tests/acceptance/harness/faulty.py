@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__)
 
 
 class Faulty(Plugin):
-    timeout_s = 0.25
+    timeout_s = 0.4
 
     @hookimpl
     def connect(self, session):
@@ -66,10 +66,10 @@ class Faulty(Plugin):
         raise SystemExit("SECRET")
 
     def do_sleep(self, hook):
-        time.sleep(0.8)
+        time.sleep(1.0)
 
     def do_busy(self, hook):
-        end = time.monotonic() + 0.8
+        end = time.monotonic() + 1.0
         while time.monotonic() < end:
             pass
 
@@ -122,5 +122,5 @@ def faulty_async_plugin() -> str:
     """The same plugin with async functions."""
     text = re.sub(r"(    @hookimpl\n    )def", r"\1async def", faulty_plugin())
     text = text.replace("return self.act(", "return await self.act(").replace("    def act(", "    async def act(")
-    asleep = "        if order[2] == 'sleep':\n            return await asyncio.sleep(0.8)\n"
+    asleep = "        if order[2] == 'sleep':\n            return await asyncio.sleep(1.0)\n"
     return text.replace("        return getattr(self, ", f"{asleep}        return getattr(self, ")

@@ -108,7 +108,7 @@ def test_a_policy_key_that_is_no_plugins_table_is_told() -> None:
 
 
 def test_what_is_no_toml_is_told_with_the_place() -> None:
-    assert "line 1" in only("[gateway").message
+    assert "line 2" in only("[gateway]\nlisten\n").message
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:

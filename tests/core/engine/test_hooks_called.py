@@ -170,7 +170,8 @@ def test_hook_scan_part(engine: Build) -> None:
     built = engine({"mine": Mine})
     verdict = asyncio.run(built.judge(ENVELOPE, MAIL))
     assert recorder(built).calls == [("", ENVELOPE, "two"), ("1", ENVELOPE, "two")]
-    assert [(f.plugin, f.rule, f.part) for f in verdict.copies[0].findings] == [("mine", "seen", ""), ("mine", "seen", "1")]
+    found = [(finding.plugin, finding.rule, finding.part) for finding in verdict.copies[0].findings]
+    assert found == [("mine", "seen", ""), ("mine", "seen", "1")]
 
 
 def test_hook_scan_message(engine: Build) -> None:

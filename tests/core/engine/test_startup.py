@@ -117,7 +117,8 @@ def test_the_administrator_overrides_what_the_plugin_declares(engine: Build) -> 
 
     (plain,) = engine({"mine": Mine}).policies.instances
     assert (plain.on_failure, plain.timeout_s, plain.shadow) == (OnFailure.IGNORE, 5.0, False)
-    (set_,) = engine({"mine": Mine}, "[mine]\non_failure = 'defer'\ntimeout_s = '2 min'\nshadow = true").policies.instances
+    toml = "[mine]\non_failure = 'defer'\ntimeout_s = '2 min'\nshadow = true"
+    (set_,) = engine({"mine": Mine}, toml).policies.instances
     assert (set_.on_failure, set_.timeout_s, set_.shadow) == (OnFailure.DEFER, 120.0, True)
 
 

@@ -190,5 +190,5 @@ def _policy(name: str, table: dict[str, Any], source: str) -> PolicySection:
 
 
 def settings_key(name: str, table: Mapping[str, Any]) -> str:
-    """A key that is equal for equal settings of one plugin."""
-    return f"{name}:{json.dumps(table, sort_keys=True, default=str)}"
+    """A key that is equal for equal settings of one plugin; the order of tables counts, for it can matter."""
+    return f"{name}:{json.dumps(table, default=str)}"

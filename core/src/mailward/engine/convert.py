@@ -54,7 +54,7 @@ def structure(kind: type[T], table: Mapping[str, Any], key: str, source: str) ->
             if fields[name].validator is not None:
                 cast(Any, fields[name].validator)(None, fields[name], values[name])
         except (ValueError, TypeError, AttributeError, BaseValidationError, StructureHandlerNotFoundError) as error:
-            shown = "" if fields[name].type is Secret else _show(value)
+            shown = "" if _is_secret(fields[name].type) else _show(value)
             found += [Problem(where, text, shown) for text in _texts_of(error)]
     missing = [n for n, f in fields.items() if n not in table and f.default is attrs.NOTHING]
     found += [Problem(f"{key}.{name}" if key else name, "is missing") for name in missing]
@@ -173,6 +173,16 @@ def _template(value: object, _: Any) -> Template:
         raise ValueError(f"is not a template: line {error.lineno}: {error.message}") from error
 
 
+def _secret(value: object, _: Any) -> Secret:
+    if not isinstance(value, str):
+        raise ValueError("is not text in quotes")  # the value itself is not shown
+    return Secret(value)
+
+
+def _is_secret(kind: Any) -> bool:
+    return kind is Secret or any(_is_secret(inner) for inner in get_args(kind))
+
+
 def _address(value: object, _: Any) -> Address:
     if not isinstance(value, str) or not value:
         raise ValueError("is not an address; allowed: local@domain")
@@ -188,7 +198,7 @@ def _make() -> Converter:
         Address: _address,
         Reply: _reply,
         Template: _template,
-        Secret: lambda value, _: Secret(text(value, str)),
+        Secret: _secret,
         Path: lambda value, _: Path(text(value, str)),
     }
     for kind, hook in by_class.items():

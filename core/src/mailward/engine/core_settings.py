@@ -46,6 +46,7 @@ class GatewaySettings:
 
     listen: tuple[str, ...] = setting(("127.0.0.1:2525",), help="addresses and ports to accept SMTP on")
     hostname: str = setting(factory=socket.gethostname, help="name in greeting, trace header, DSNs and HELO")
+    postmaster: str = setting("", help="address that mail to <postmaster> without a domain is for; empty: at hostname")
     max_message_bytes: ByteSize = setting(
         ByteSize(50 * MIB), validator=between(64 * 1024, 2048 * MIB), help="largest message accepted (SIZE)"
     )

@@ -318,7 +318,7 @@ class Server(SMTP):
         if len(self._recipients) >= self._services.settings.max_recipients:
             return TOO_MANY_RECIPIENTS
         gate = self._services.engine.gate
-        recipient = Recipient(path.address, path.parameters)
+        recipient = Recipient(self._with_domain(path.address), path.parameters)
         local = await gate.locality(recipient)
         if local is not None:
             recipient = evolve(recipient, local=local)
@@ -328,6 +328,13 @@ class Server(SMTP):
         self._recipients.append(recipient)
         self._found += ruling.findings
         return RECIPIENT_OK
+
+    def _with_domain(self, address: Address) -> Address:
+        """``<postmaster>`` alone is an address too (RFC 5321 section 4.5.1)."""
+        if address.domain:
+            return address
+        settings = self._services.settings
+        return Address.parse(settings.postmaster or f"postmaster@{settings.hostname}")
 
     async def _data(self, argument: str) -> Reply:
         if argument:

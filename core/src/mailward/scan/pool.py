@@ -177,7 +177,7 @@ class Pool:
         worker = Worker()
         try:
             await worker.start(self._setup)
-        except (ConfigError, ScanError, TimeoutError):
+        except BaseException:  # also where the start of the gateway is given up meanwhile
             worker.kill()
             raise
         self._all.add(worker)

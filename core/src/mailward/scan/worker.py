@@ -77,7 +77,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.setblocking(False)
-    sys.exit(asyncio.run(work(connection, Progress(int(sys.argv[2])))))
+    try:
+        sys.exit(asyncio.run(work(connection, Progress(int(sys.argv[2])))))
+    except ConnectionError:  # the gateway went away before it heard what there was to say
+        sys.exit(1)
 
 
 if __name__ == "__main__":

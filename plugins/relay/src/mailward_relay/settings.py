@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 from attrs import Attribute, frozen
 
-from mailward import Seconds, setting
-
-
-def between(low: float, high: float) -> Callable[[object, Attribute[Any], float], None]:
-    """A validator: the value lies in ``low..high``; out of range is an error, never clamped (KAV-LIM-03)."""
-
-    def check(instance: object, attribute: Attribute[Any], value: float) -> None:
-        if not low <= value <= high:
-            raise ValueError(f"out of range; allowed: {low} to {high}")
-
-    return check
+from mailward import Seconds, between, setting
 
 
 def _characters(instance: object, attribute: Attribute[Any], value: str) -> None:

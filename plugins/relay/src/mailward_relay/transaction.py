@@ -107,22 +107,32 @@ class Transaction:
         return reply
 
     async def _data(self, outcomes: list[Outcome]) -> list[Outcome]:
-        accepted = any(outcome.status is Status.DELIVERED for outcome in outcomes)
-        if not accepted and not self._pipelined:
+        if not any(outcome.status is Status.DELIVERED for outcome in outcomes):
+            await self._send_nothing()
             return outcomes
         reply = await self._ask(b"DATA", self._settings.data_initiation_timeout_s)
         if reply.code == 354:
-            final = await self._send_content() if accepted else await self._send_nothing()
+            final = await self._send_content()
         elif reply.refuses:
             final = judge(reply)
         else:
             raise LinkError(f"{self._link.peer} answered {reply.code} to DATA", reply)
         return [final if outcome.status is Status.DELIVERED else outcome for outcome in outcomes]
 
-    async def _send_nothing(self) -> Outcome:
-        """End a DATA that was granted although no recipient was (RFC 2920 section 3.1)."""
-        self._wire.send(b".\r\n", replies=1)
-        return judge(await self._wire.reply(self._settings.data_termination_timeout_s))
+    async def _send_nothing(self) -> None:
+        """Answer for a DATA that was pipelined and that no recipient is left for (RFC 2920 section 3.1).
+
+        A peer that breaks off here has given its verdict on every recipient before.
+        """
+        if not self._pipelined:
+            return
+        try:
+            reply = await self._ask(b"DATA", self._settings.data_initiation_timeout_s)
+            if reply.code == 354:
+                self._wire.send(b".\r\n", replies=1)
+                await self._wire.reply(self._settings.data_termination_timeout_s)
+        except LinkError:
+            self._wire.abort()
 
     async def _send_content(self) -> Outcome:
         wire, stuffer, timeout_s = self._wire, DotStuffer(), self._settings.write_timeout_s

@@ -89,11 +89,11 @@ class Wire(asyncio.Protocol):
     def send(self, commands: bytes, replies: int) -> None:
         """Send commands to which so many replies will be read."""
         self._expected += replies
-        self._transport.write(commands)
+        self._put(commands)
 
     async def write(self, data: bytes, timeout_s: float) -> None:
         """Send content; waits while the peer takes none, at most ``timeout_s`` without progress."""
-        self._transport.write(data)
+        self._put(data)
         while self._paused and self._fault is None and not self._replies:
             pending = self._transport.get_write_buffer_size()
             try:
@@ -103,6 +103,13 @@ class Wire(asyncio.Protocol):
                     raise
         if self._fault is not None and not self._replies:
             raise self._fault
+
+    def _put(self, data: bytes) -> None:
+        # a transport that is closed already raises on some event loops and ignores it on others
+        if self._transport.is_closing():
+            self._break("was closed by the peer")
+        else:
+            self._transport.write(data)
 
     async def reply(self, timeout_s: float) -> Reply:
         """The next reply; raises LinkError where none came in time or the connection ended."""

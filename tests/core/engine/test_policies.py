@@ -1,0 +1,162 @@
+"""Policies: first match in file order, one instance for each distinct set of settings, shared results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+from attrs import frozen
+
+from mailward import (
+    Address,
+    Engine,
+    Envelope,
+    Finding,
+    Hold,
+    Kind,
+    Plugin,
+    Recipient,
+    Reject,
+    Scan,
+    Sender,
+    hookimpl,
+    setting,
+)
+
+Build = Callable[..., Engine]
+MAIL = b"Subject: x\r\n\r\nhello\r\n"
+POLICIES = """
+[policy.board]
+senders = "*@board.example"
+mine.level = 9
+[policy.finance]
+recipients = ["*@finance.example", "cfo@example.com"]
+mine.level = 5
+[policy.both]
+senders = "boss@example.com"
+recipients = "*@sales.example"
+mine.level = 5
+[policy.same]
+recipients = "*@same.example"
+disposition.unchecked = "reject"
+"""
+
+
+class Mine(Plugin):
+    """Counts how often it is asked."""
+
+    @frozen
+    class Settings:
+        level: int = setting(1, help="a number")
+
+    settings: Settings
+
+    def setup(self) -> None:
+        self.asked = 0
+
+    @hookimpl
+    def scan_part(self) -> Iterator[Finding]:
+        self.asked += 1
+        yield self.finding(f"level{self.settings.level}", kind=Kind.NOTE)
+
+
+class Reads(Mine):
+    """Wants to know for whom."""
+
+    @hookimpl
+    def scan_part(self, scan: Scan) -> Iterator[Finding]:
+        self.asked += 1
+        yield self.finding(",".join(str(one.address) for one in scan.envelope.recipients), kind=Kind.NOTE)
+
+
+def envelope(sender: str, *recipients: str) -> Envelope:
+    to = tuple(Recipient(Address.parse(text)) for text in recipients)
+    return Envelope(sender=Sender(Address.parse(sender)), recipients=to)
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient", "name"),
+    [
+        ("ann@board.example", "x@finance.example", "board"),
+        ("ann@example.com", "x@finance.example", "finance"),
+        ("ann@example.com", "CFO@Example.COM", "finance"),
+        ("ann@example.com", "x@sub.finance.example", "default"),
+        ("boss@example.com", "x@sales.example", "both"),
+        ("boss@example.com", "x@other.example", "default"),
+        ("ann@example.com", "x@sales.example", "default"),
+        ("", "x@finance.example", "finance"),
+        ("", "x@other.example", "default"),
+    ],
+)
+def test_the_first_policy_that_covers_both_sides_is_taken(
+    engine: Build, sender: str, recipient: str, name: str
+) -> None:
+    policies = engine({"mine": Mine}, POLICIES).policies
+    assert policies.of(Address.parse(sender), Address.parse(recipient)).name == name
+
+
+def test_equal_settings_share_an_instance(engine: Build) -> None:
+    policies = engine({"mine": Mine}, POLICIES).policies
+    by_name = {policy.name: policy.instances[0] for policy in policies.all}
+    assert by_name["finance"] is by_name["both"]
+    assert by_name["same"] is by_name["default"]
+    assert len(policies.instances) == 3
+    assert [instance.plugin.settings.level for instance in policies.instances] == [1, 9, 5]
+
+
+def test_a_message_is_split_by_policy_in_the_order_met(engine: Build) -> None:
+    built = engine({"mine": Mine}, POLICIES)
+    mail = envelope("ann@example.com", "a@other.example", "b@finance.example", "c@other.example", "d@finance.example")
+    verdict = asyncio.run(built.judge(mail, MAIL))
+    assert [(copy.policy, [str(one.address) for one in copy.recipients]) for copy in verdict.copies] == [
+        ("default", ["a@other.example", "c@other.example"]),
+        ("finance", ["b@finance.example", "d@finance.example"]),
+    ]
+    assert [copy.findings[0].rule for copy in verdict.copies] == ["level1", "level5"]
+
+
+def test_a_message_without_recipients_has_one_copy_of_the_default(engine: Build) -> None:
+    verdict = asyncio.run(engine({"mine": Mine}, POLICIES).judge(Envelope(), MAIL))
+    assert [copy.policy for copy in verdict.copies] == ["default"]
+
+
+def test_a_shared_instance_is_asked_once_for_all_copies(engine: Build) -> None:
+    built = engine({"mine": Mine}, POLICIES)
+    verdict = asyncio.run(built.judge(envelope("a@example.com", "a@other.example", "b@same.example"), MAIL))
+    assert [copy.policy for copy in verdict.copies] == ["default", "same"]
+    assert [len(copy.findings) for copy in verdict.copies] == [1, 1]
+    assert [instance.plugin.asked for instance in built.policies.instances if instance.plugin.asked] == [1]
+
+
+def test_what_reads_the_envelope_is_asked_for_each_copy(engine: Build) -> None:
+    built = engine({"mine": Reads}, POLICIES)
+    verdict = asyncio.run(built.judge(envelope("a@example.com", "a@other.example", "b@same.example"), MAIL))
+    assert [[finding.rule for finding in copy.findings] for copy in verdict.copies] == [
+        ["a@other.example"],
+        ["b@same.example"],
+    ]
+
+
+def test_each_copy_is_decided_for_itself(engine: Build) -> None:
+    class Unsure(Plugin):
+        @hookimpl
+        def scan_message(self) -> Finding:
+            return self.finding("odd", kind=Kind.UNCHECKED)
+
+    toml = "[policy.same]\nrecipients = '*@same.example'\ndisposition.unchecked = 'reject'"
+    verdict = asyncio.run(
+        engine({"unsure": Unsure}, toml).judge(envelope("a@b.example", "a@x.example", "b@same.example"), MAIL)
+    )
+    assert [(copy.policy, copy.action) for copy in verdict.copies] == [("default", Hold()), ("same", Reject())]
+
+
+def test_findings_of_connection_and_envelope_travel_into_the_scan(engine: Build) -> None:
+    class Later(Plugin):
+        @hookimpl
+        def scan_message(self, scan: Scan) -> Finding:
+            return self.finding("+".join(finding.rule for finding in scan.findings), kind=Kind.NOTE)
+
+    early = Finding(Kind.SPAM, "lists", "listed")
+    verdict = asyncio.run(engine({"later": Later}).judge(Envelope(findings=(early,)), MAIL))
+    assert [finding.rule for finding in verdict.copies[0].findings] == ["listed", "listed"]
