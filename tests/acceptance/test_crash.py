@@ -22,7 +22,7 @@ from harness.trace import untraced
 from harness.wait import until
 
 Start = Callable[..., Gateway]
-ROUNDS = 6
+ROUNDS = 5
 SLOW_SCAN = """
 import pathlib, time
 from mailward import Plugin, hookimpl

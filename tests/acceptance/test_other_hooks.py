@@ -32,7 +32,7 @@ def plugin(*hooks: str, body: str = "raise RuntimeError('inner life')") -> str:
 
 
 @pytest.mark.parametrize("hook", ["route(self, recipient, message)", "deliver(self, delivery)"])
-@pytest.mark.parametrize("body", ["raise RuntimeError('inner life')", "return 42", "return ['somewhere']"])
+@pytest.mark.parametrize("body", ["raise RuntimeError('inner life')", "return ['somewhere']"])
 def test_mail_waits_while_routing_or_delivery_fails(gateway: Start, hop: Hop, hook: str, body: str) -> None:
     up = gateway(hop, plugins=["./house.py", "relay"], files={"house.py": plugin(hook, body=body), "order": ""})
     reply = up.send(CLEAN, "reader@house.example")

@@ -68,24 +68,20 @@ def test_queue_list_shows_what_waits_and_why(gateway: Start) -> None:
     assert reply.id in listed.stdout
 
 
-def test_queue_retry_delivers_at_once(gateway: Start) -> None:
+def test_queue_retry_delivers_at_once_and_queue_drop_never(gateway: Start) -> None:
     port = free_port()
     up = gateway(f"127.0.0.1:{port}", delivery={"retry_first_s": 3600, "retry_max_s": 3600})
-    reply = up.send(CLEAN, "reader@house.example")
-    up.logged("queued", id=reply.id, queue="slow")
-    with open_hop(port) as hop:
-        done = up.run("queue", "retry", reply.id, "-c", str(up.config))
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert hop.wait_for("reader@house.example").body == CLEAN
-
-
-def test_queue_drop_takes_a_message_out_for_good(gateway: Start) -> None:
-    up = gateway(f"127.0.0.1:{free_port()}", delivery={"retry_first_s": 3600, "retry_max_s": 3600})
-    reply = up.send(CLEAN, "reader@house.example")
-    up.logged("queued", id=reply.id, queue="slow")
-    done = up.run("queue", "drop", "--yes", reply.id, "-c", str(up.config))
+    tried, dropped = (up.send(CLEAN, f"{name}@house.example") for name in ("tried", "dropped"))
+    for reply in (tried, dropped):
+        up.logged("queued", id=reply.id, queue="slow")
+    done = up.run("queue", "drop", "--yes", dropped.id, "-c", str(up.config))
     assert done.returncode == 0, done.stdout + done.stderr
-    until(lambda: not up.stored(), "the queue to be empty")
+    with open_hop(port) as hop:
+        done = up.run("queue", "retry", tried.id, "-c", str(up.config))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert hop.wait_for("tried@house.example").body == CLEAN
+        until(lambda: not up.stored(), "the queue to be empty", story=up.story)
+        assert len(hop.arrived) == 1
 
 
 def test_queue_release_delivers_what_was_held(gateway: Start, hop: Hop) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from harness.gateway import Gateway
-from harness.hop import Hop
+from harness.hop import Hop, ordinary
 from harness.mails import CLEAN, plain
 from harness.wait import PATIENCE_S, free_port, listens, until
 
@@ -74,18 +74,32 @@ def test_a_message_in_progress_is_answered(gateway: Start, hop: Hop) -> None:
     assert hop.wait_for("halfway@house.example").body == plain(b"first half\r\nsecond half\r\n")
 
 
-def test_a_client_that_dawdles_does_not_keep_the_gateway(gateway: Start, hop: Hop) -> None:
+def test_neither_a_client_that_dawdles_nor_a_delivery_that_hangs_keeps_the_gateway(gateway: Start, hop: Hop) -> None:
+    release = threading.Event()
+
+    def hang(verb: str, argument: str) -> str | None:
+        return "" if verb == "." and release.wait(40) else None
+
+    hop.answer = hang
     up = gateway(hop)
+    accepted = up.send(CLEAN, "accepted@house.example")
+    assert accepted.code == 250
     with up.client() as client:
-        client.envelope("reader@house.example")
+        client.envelope("halfway@house.example")
         assert client.say("DATA").code == 354
         client.write(plain(b"half\r\n"))
-        assert up.stop() == 0
+        try:
+            assert up.stop() == 0
+        finally:
+            release.set()
         assert client.read().code in (0, 421)
     assert up.log()[-1]["event"] == "stopped"
+    assert [file.name for file in up.stored("slow", "fast")] == [accepted.id]
+    hop.answer = ordinary
     up.restart()
-    assert not up.stored()
-    assert not hop.arrived
+    assert hop.wait_for("accepted@house.example").body == CLEAN
+    until(lambda: not up.stored(), "the queue to be empty", story=up.story)
+    assert len(hop.arrived) == 1
 
 
 def test_what_waits_in_the_queue_does_not_keep_the_gateway(gateway: Start) -> None:
@@ -93,20 +107,4 @@ def test_what_waits_in_the_queue_does_not_keep_the_gateway(gateway: Start) -> No
     reply = up.send(CLEAN, "reader@house.example")
     up.logged("queued", id=reply.id)
     assert up.stop() == 0
-    assert len(up.stored("slow", "fast")) == 1
-
-
-def test_a_delivery_that_hangs_does_not_keep_the_gateway(gateway: Start, hop: Hop) -> None:
-    release = threading.Event()
-
-    def hang(verb: str, argument: str) -> str | None:
-        return "" if verb == "." and release.wait(30) else None
-
-    hop.answer = hang
-    up = gateway(hop)
-    assert up.send(CLEAN, "reader@house.example").code == 250
-    try:
-        assert up.stop() == 0
-    finally:
-        release.set()
     assert len(up.stored("slow", "fast")) == 1

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailward import Custom, Engine, Event, Plugin, hookimpl
+from mailward import Custom, Engine, Envelope, Event, Plugin, hookimpl
 
 Build = Callable[..., Engine]
 
@@ -172,8 +172,6 @@ def test_a_plugin_emits_through_its_context(engine: Build) -> None:
         @hookimpl
         def scan_message(self) -> None:
             self.context.emit(Custom(plugin=self.name, rule="spoke"))
-
-    from mailward import Envelope
 
     built = engine({"speaks": Speaks, "hears": Hears})
 

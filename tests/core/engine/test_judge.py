@@ -35,6 +35,7 @@ from mailward import (
     Part,
     Placeholder,
     Plugin,
+    Recipient,
     Reject,
     Repair,
     ReplaceContent,
@@ -217,8 +218,6 @@ def test_a_container_that_could_not_be_checked_is_never_clean(
 def test_every_copy_learns_that_a_container_could_not_be_checked(engine: Build) -> None:
     toml = "[policy.p]\nrecipients = '*@p.example'\nstrike.action = 'hold'\n[disposition]\nunchecked = 'reject'"
     built = engine({"strike": Strike}, toml)
-    from mailward import Recipient
-
     to = tuple(Recipient(Address.parse(text)) for text in ("a@p.example", "b@q.example"))
     verdict = asyncio.run(built.judge(Envelope(recipients=to), zipped(("a.txt", b"x"), encrypted=True)))
     assert [copy.action for copy in verdict.copies] == [Reject(), Reject()]
@@ -250,6 +249,22 @@ def test_an_unpacker_that_fails_is_a_failure_of_its_plugin(engine: Build, wrong:
     copy, _ = judged(engine({"opens": Opens}))
     assert copy.action == Defer()
     assert {(finding.plugin, finding.kind) for finding in copy.findings} == {("opens", Kind.FAILURE)}
+
+
+def test_the_failure_of_one_unpacker_stays_its_own_when_another_is_asked(engine: Build) -> None:
+    class Fails(Plugin):
+        @hookimpl
+        def unpack(self, part: Part) -> None:
+            raise RuntimeError("broken")
+
+    class Passes(Plugin):
+        @hookimpl
+        def unpack(self, part: Part) -> None:
+            """Not one of ours."""
+
+    copy, _ = judged(engine({"fails": Fails, "passes": Passes}), b"Subject: x\r\n\r\nhi\r\n")
+    assert [(finding.plugin, finding.kind) for finding in copy.findings] == [("fails", Kind.FAILURE)]
+    assert copy.action == Defer()
 
 
 def test_a_shadow_unpacker_is_not_asked(engine: Build) -> None:

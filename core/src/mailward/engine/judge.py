@@ -150,9 +150,12 @@ class Judge:
 
         opened = False
         for instance, users in unpackers:
+            if instance.shadow:  # the others would see what it opens
+                continue
+            before = len(found)
             arguments = {"part": part, "scan": users[0].scan}
             outcome = await work.ask(instance, "unpack", arguments, part.path, take)
-            found = [f if f.plugin == CORE else evolve(f, plugin=instance.name, shadow=instance.shadow) for f in found]
+            found[before:] = [f if f.plugin == CORE else evolve(f, plugin=instance.name) for f in found[before:]]
             if outcome.failed:
                 found.append(failure_finding(instance, outcome.call))
             opened = bool(outcome.answers)

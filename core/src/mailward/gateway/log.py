@@ -90,7 +90,7 @@ def _(event: Judged) -> tuple[str, Fields]:
     for copy in copies:
         if copy.decided_by is not None:
             decided = copy.decided_by
-            fields |= {"plugin": decided.plugin, "rule": _rule(copy), "reason": decided.reason, "policy": copy.policy}
+            fields |= {"action": str(decided.action), "plugin": decided.plugin, "rule": _rule(copy), "reason": decided.reason, "policy": copy.policy}
             break
     if main is not None:
         fields["findings"] = [

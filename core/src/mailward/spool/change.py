@@ -20,10 +20,10 @@ from mailward.spool.entry import Entry
 from mailward.spool.folders import TMP, Folders, Vanished, write_all
 from mailward.spool.image import first_image, last_footer, next_image
 from mailward.spool.incoming import Incoming
+from mailward.spool.writeback import start_writeback
 from mailward.values.errors import SpoolError
 
 _COPY_BYTES = 1024 * 1024
-_SMALL_BYTES = 1024 * 1024
 
 
 class Change(Protocol):
@@ -114,11 +114,9 @@ class Arrival(Change):
                 write_all(fd, body, first_image(entry))
 
     def start_sync(self) -> None:
-        """Begin to write back every file that is small; big ones should stay in the page cache, to be delivered."""
-        if self.incoming.size <= _SMALL_BYTES:
-            for fd in (self._own_fd, *self._fds):
-                # On Linux this starts write-back of dirty pages; elsewhere it does no harm.
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        """Begin to write back every file."""
+        for fd in (self._own_fd, *self._fds):
+            start_writeback(fd)
 
     def sync(self, folders: Folders) -> None:
         """Sync every file."""

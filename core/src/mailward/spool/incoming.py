@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mailward.spool.folders import TMP, Folders, write_all
 from mailward.spool.ids import check_id
+from mailward.spool.writeback import start_writeback
 from mailward.values.errors import SpoolError
 
 IN_MEMORY_BYTES = 64 * 1024
@@ -42,9 +43,10 @@ class Incoming:
     def write(self, data: bytes) -> None:
         """Take the next bytes of the body (CRLF, dot-unstuffed). Raises SpoolError (disk full…)."""
         self.size += len(data)
-        self._buffer += data
-        if len(self._buffer) > IN_MEMORY_BYTES:
-            self._spill()
+        if len(self._buffer) + len(data) > IN_MEMORY_BYTES:
+            self._spill(data)
+        else:
+            self._buffer += data
 
     @property
     def head(self) -> bytes:
@@ -58,6 +60,8 @@ class Incoming:
         """
         if self._buffer or self._fd < 0:
             self._spill()
+        # the disk works while the content is scanned
+        start_writeback(self._fd)
         return self._folders.path / TMP / self.id
 
     def discard(self) -> None:
@@ -104,11 +108,12 @@ class Incoming:
             self._fd = self._folders.create(self.id)
         return self._fd
 
-    def _spill(self) -> None:
+    def _spill(self, data: bytes = b"") -> None:
         if self._head is None:
-            self._head = cut_head(bytes(self._buffer[:IN_MEMORY_BYTES]))
+            self._head = cut_head(bytes(self._buffer[:IN_MEMORY_BYTES]) + data[:IN_MEMORY_BYTES])
         try:
-            write_all(self._file(), self._buffer)
+            fd = self._file()
+            write_all(fd, self._buffer, data)
         except OSError as error:
             raise SpoolError(f"{self.id}: the body cannot be written: {error.strerror}") from error
         self._buffer.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from mailward import Finding, Member, Part
 from mailward_archives.content import CHUNK_BYTES, Content, note, reason, unopened
@@ -17,7 +18,10 @@ _MOST_NOTES = 100
 
 
 def read_tar(part: Part) -> Iterator[Member | Finding]:
-    """The regular files of a tape archive; a note for each link, device and pipe, up to a hundred."""
+    """The regular files of a tape archive; a note for each link, device and pipe, up to a hundred.
+
+    What follows the end of the archive is a member of its own.
+    """
     with part.open() as file:
         try:
             archive = tarfile.open(fileobj=file, mode="r:", errorlevel=2)  # noqa: SIM115 closed with the file
@@ -32,7 +36,7 @@ def read_tar(part: Part) -> Iterator[Member | Finding]:
                 yield unopened(part, f"tar: {reason(error)}")
                 return
             if entry is None:
-                return
+                break
             # tarfile keeps every header it has read.
             archive.members.clear()
             if entry.isreg():
@@ -43,6 +47,26 @@ def read_tar(part: Part) -> Iterator[Member | Finding]:
             elif not entry.isdir() and notes < _MOST_NOTES:
                 notes += 1
                 yield note(part, "special", entry.name, _special(entry))
+        if (start := _rest(file, archive.offset)) is not None:
+            yield Member("trailing", _from(file, start))
+
+
+def _rest(file: BinaryIO, start: int) -> int | None:
+    """Where something else than zeros stands behind the last entry: a damaged header, another archive."""
+    file.seek(start)
+    while block := file.read(CHUNK_BYTES):
+        if block.strip(b"\0"):
+            # Headers stand on block boundaries, counted from the first.
+            at = len(block) - len(block.lstrip(b"\0"))
+            return start + at - at % tarfile.BLOCKSIZE
+        start += len(block)
+    return None
+
+
+def _from(file: BinaryIO, start: int) -> Iterator[bytes]:
+    file.seek(start)
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
 
 
 def _chunks(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Iterator[bytes]:

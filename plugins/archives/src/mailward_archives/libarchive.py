@@ -1,0 +1,180 @@
+"""Formats that libarchive reads: 7z, rar, cab, lha, iso9660, cpio, ar, rpm, compress, zstd.
+
+The binding is libarchive-c, the library the system's own. Each format is asked for by name, so that
+content cannot choose another reader than its type has. Members are read one after the other.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from attrs import frozen
+
+from mailward import Finding, Member, Part
+from mailward_archives.buffer import file_of
+from mailward_archives.content import CHUNK_BYTES, Content, encrypted, limit, multivolume, note, reason, unopened
+from mailward_archives.streams import stem
+
+try:
+    import libarchive
+    from libarchive import ffi
+except (ImportError, OSError, AttributeError, TypeError) as error:
+    libarchive = None
+    _MISSING = f"libarchive-c with the system's libarchive ({type(error).__name__})"
+else:
+    _MISSING = ""
+
+_ENCRYPTED_WORDS = ("encrypt", "passphrase")
+_VOLUME_WORDS = ("multivolume", "multi-volume", "volume", "split", "spanned")
+_SKIPPED_MOST_BYTES = 256 * 1024 * 1024
+_RAW = "raw"
+
+
+def missing() -> str:
+    """What these readers need and does not stand ready; empty when all is there."""
+    return _MISSING
+
+
+@frozen
+class Recipe:
+    """How libarchive is asked: its names for the format and for what is wrapped around it."""
+
+    name: str
+    format: str
+    filter: str = "none"
+    suffixes: tuple[str, ...] = ()
+
+    def __call__(self, part: Part) -> Iterator[Member | Finding]:
+        """The members of ``part``."""
+        with _archive(part, self) as (archive, problem):
+            if archive is None:
+                yield classified(part, self.name, problem)
+            else:
+                yield from _members(part, self, archive)
+
+
+SEVEN_ZIP = Recipe("7z", "7zip")
+RAR3 = Recipe("rar", "rar")
+RAR5 = Recipe("rar", "rar5")
+CAB = Recipe("cab", "cab")
+LHA = Recipe("lha", "lha")
+ISO = Recipe("iso", "iso9660")
+CPIO = Recipe("cpio", "cpio")
+AR = Recipe("ar", "ar")
+RPM = Recipe("rpm", "cpio", "all")
+COMPRESS = Recipe("compress", _RAW, "compress", (".z", ".taz"))
+ZSTD = Recipe("zstd", _RAW, "zstd", (".zst", ".zstd", ".tzst"))
+
+
+def _errors() -> tuple[type[BaseException], ...]:
+    return (libarchive.ArchiveError, OSError, ValueError, MemoryError)
+
+
+@contextmanager
+def _archive(part: Part, recipe: Recipe) -> Iterator[tuple[Any, str]]:
+    """The opened archive and no problem, or None and what kept it from opening."""
+    with file_of(part) as file:
+        pointer = ffi.read_new()
+        try:
+            problem = ""
+            try:
+                ffi.get_read_filter_function(recipe.filter)(pointer)
+                _support(pointer, recipe.format)
+                ffi.read_open_fd(pointer, file.fileno(), 64 * 1024)
+            except _errors() as error:
+                problem = reason(error)
+            yield (None, problem) if problem else (libarchive.read.ArchiveRead(pointer), "")
+        finally:
+            ffi.read_free(pointer)
+
+
+def _support(pointer: Any, name: str) -> None:
+    """Allow one format; the binding has no names for those that libarchive added late."""
+    function = ffi.libarchive[f"archive_read_support_format_{name}"]
+    function.argtypes = [ctypes.c_void_p]
+    function.restype = ctypes.c_int
+    if function(pointer) < ffi.ARCHIVE_WARN:
+        raise libarchive.ArchiveError(f"libarchive was built without {name}")
+
+
+def _is_encrypted() -> Callable[[Any], int]:
+    function = ffi.libarchive["archive_entry_is_encrypted"]
+    function.argtypes = [ctypes.c_void_p]
+    function.restype = ctypes.c_int
+    return lambda entry: int(function(entry))
+
+
+def _members(part: Part, recipe: Recipe, archive: Any) -> Iterator[Member | Finding]:
+    is_encrypted = _is_encrypted()
+    entries, failures = iter(archive), 0
+    while True:
+        try:
+            entry = next(entries, None)
+        except _errors() as error:
+            yield classified(part, recipe.name, reason(error))
+            return
+        if entry is None:
+            return
+        name = _name(part, recipe, entry)
+        if is_encrypted(entry._entry_p):
+            yield Member(name, (), encrypted=True)
+            continue
+        if entry.issym or entry.islnk:
+            yield note(part, "special", name, f"a link to {str(entry.linkpath)[:200]!r}, not followed")
+        if not entry.isfile and not entry.issym:
+            continue
+        if entry.issym:
+            continue
+        content = Content(_chunks(archive, entry), _errors())
+        yield Member(name, content, raw_bytes=part.size if recipe.format == _RAW else 0)
+        if content.error:
+            failures += 1
+            yield classified(part, recipe.name, content.error, name)
+        elif not content.whole and not _skipped(archive, entry):
+            yield limit(part, "max_skip", f"the members after {name!r} lie behind too much packed content")
+            return
+        if failures > _MOST_FAILURES:
+            yield unopened(part, f"{recipe.name}: too many damaged members")
+            return
+
+
+_MOST_FAILURES = 50
+
+
+def _name(part: Part, recipe: Recipe, entry: Any) -> str:
+    if recipe.format == _RAW:
+        return stem(part.filename, recipe.suffixes)
+    name = entry.pathname
+    return name if isinstance(name, str) else (name or b"").decode("utf-8", "replace")
+
+
+def _chunks(archive: Any, entry: Any) -> Iterator[bytes]:
+    yield from entry.get_blocks(CHUNK_BYTES)
+
+
+def _skipped(archive: Any, entry: Any) -> bool:
+    """Read past the rest of a member that the core did not want whole; False where that would never end."""
+    size = 0
+    try:
+        for chunk in entry.get_blocks(CHUNK_BYTES):
+            size += len(chunk)
+            if size > _SKIPPED_MOST_BYTES:
+                return False
+    except _errors():
+        return True
+    return True
+
+
+def classified(part: Part, name: str, problem: str, member: str = "") -> Finding | Member:
+    """What an error of the library says: encrypted, a further volume, or not readable."""
+    lower = problem.lower()
+    if any(word in lower for word in _ENCRYPTED_WORDS):
+        if member:
+            return Member(member, (), encrypted=True)
+        return encrypted(part, f"{name}: {problem}")
+    if any(word in lower for word in _VOLUME_WORDS):
+        return multivolume(part, f"{name}: {problem}")
+    return unopened(part, f"{name}: {problem}", member)

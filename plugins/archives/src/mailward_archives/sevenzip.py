@@ -1,0 +1,258 @@
+"""Formats that only the 7-Zip program reads: arj, chm, nsis, udf, wim, disk images, odd methods in zip.
+
+The program gets its arguments as a list, the container as a descriptor without a name, and limits
+on memory and time. Nothing is extracted to disk: members come through a pipe. Few members are asked
+for one by one; many come in one stream that is cut by the listed sizes.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from attrs import field, frozen
+
+from mailward import Finding, Member, Part
+from mailward_archives.buffer import file_of
+from mailward_archives.content import Content, encrypted, multivolume, unopened
+
+_PROGRAMS = ("7zz", "7z", "7za")
+_PIPE_BYTES = 64 * 1024
+_LISTING_MOST_BYTES = 8 * 1024 * 1024
+_ERROR_BYTES = 4096
+_ONE_BY_ONE = 24
+_PASSWORD = "-p-"  # answers the question for a password, which the program would otherwise wait for
+_ERRORS = (OSError, ValueError)
+
+
+class ProgramError(ValueError):
+    """The program failed, ran out of time or listed what cannot be read."""
+
+
+def program() -> str:
+    """The path of the 7-Zip program; empty where there is none."""
+    return next((found for name in _PROGRAMS if (found := shutil.which(name))), "")
+
+
+def missing() -> str:
+    """What this reader needs and does not stand ready; empty when all is there."""
+    return "" if program() else "the 7-Zip program (7zz or 7z)"
+
+
+@frozen
+class Entry:
+    """One listed member; ``size`` -1 where the format does not say it."""
+
+    path: str
+    size: int = -1
+    encrypted: bool = False
+    folder: bool = False
+
+
+@frozen
+class Listing:
+    """What the program says of a container: its members, and what it complains about."""
+
+    entries: tuple[Entry, ...] = ()
+    complaint: str = ""
+    volumes: bool = False
+
+
+@frozen
+class SevenZip:
+    """A reader for one format, by the program's name for it (empty: by content)."""
+
+    name: str
+    type: str = ""
+    timeout_s: float = field(default=20.0)
+    memory_bytes: int = field(default=1024 * 1024 * 1024)
+
+    def __call__(self, part: Part) -> Iterator[Member | Finding]:
+        """The members of ``part``."""
+        with file_of(part) as file:
+            try:
+                listing = parse_listing(self._list(file))
+            except _ERRORS as error:
+                yield unopened(part, f"{self.name}: {error}")
+                return
+            yield from self._complaints(part, listing)
+            files = [entry for entry in listing.entries if not entry.folder]
+            locked = [entry for entry in files if entry.encrypted]
+            for entry in locked:
+                yield Member(entry.path, (), encrypted=True)
+            readable = [entry for entry in files if not entry.encrypted]
+            if len(readable) > _ONE_BY_ONE and not locked and all(entry.size >= 0 for entry in readable):
+                yield from self._all(part, file, readable)
+            else:
+                yield from self._each(part, file, readable)
+
+    def _complaints(self, part: Part, listing: Listing) -> Iterator[Finding]:
+        if "encrypted" in listing.complaint.lower() or "password" in listing.complaint.lower():
+            yield encrypted(part, f"{self.name}: {listing.complaint}")
+        elif listing.complaint:
+            yield unopened(part, f"{self.name}: {listing.complaint}")
+        if listing.volumes:
+            yield multivolume(part, f"{self.name}: a volume of a set")
+
+    def _each(self, part: Part, file: BinaryIO, entries: list[Entry]) -> Iterator[Member | Finding]:
+        for entry in entries:
+            # A name that starts with a dash or holds a wildcard is a name all the same (-spd, --).
+            content = Content(self._run(file, "x", "-so", entry.path), _ERRORS)
+            yield Member(entry.path, content, size_hint=max(entry.size, 0))
+            if content.error:
+                yield unopened(part, f"{self.name}: {content.error}", entry.path)
+
+    def _all(self, part: Part, file: BinaryIO, entries: list[Entry]) -> Iterator[Member | Finding]:
+        stream = _Cut(self._run(file, "x", "-so"))
+        for entry in entries:
+            content = Content(stream.take(entry.size), _ERRORS)
+            yield Member(entry.path, content, size_hint=entry.size)
+            if content.error:
+                yield unopened(part, f"{self.name}: {content.error}", entry.path)
+                return
+            if not content.whole and not stream.skip():
+                yield unopened(part, f"{self.name}: the rest was not looked at", entry.path)
+                return
+        if stream.more():
+            yield unopened(part, f"{self.name}: more content than the listing says")
+
+    def _list(self, file: BinaryIO) -> str:
+        pieces, size = list[bytes](), 0
+        try:
+            for piece in self._run(file, "l", "-slt"):
+                pieces.append(piece)
+                size += len(piece)
+                if size > _LISTING_MOST_BYTES:
+                    raise ProgramError("the listing is too long")
+        except ProgramError:
+            # The program lists what it can, and why it cannot go on.
+            if not pieces or size > _LISTING_MOST_BYTES:
+                raise
+        return b"".join(pieces).decode("utf-8", "replace")
+
+    def _run(self, file: BinaryIO, command: str, *arguments: str) -> Iterator[bytes]:
+        switches = [command, "-bd", "-y", "-spd", "-sccUTF-8", "-mmt1", _PASSWORD, *arguments[:1]]
+        kind = [f"-t{self.type}"] if self.type else []
+        number = file.fileno()
+        line = [program(), *switches, *kind, "--", f"/dev/fd/{number}", *arguments[1:]]
+        if "\0" in "".join(line):
+            raise ProgramError("a name with a zero byte")
+        with subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(number,),
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+        ) as child:
+            try:
+                _confine(child.pid, self.memory_bytes, self.timeout_s)
+                yield from _output(child, self.timeout_s)
+            finally:
+                child.kill()
+
+
+def _confine(pid: int, memory_bytes: int, cpu_s: float) -> None:
+    seconds = max(1, int(cpu_s))
+    for what, most in (
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.prlimit(pid, what, (most, most))
+
+
+def _output(child: subprocess.Popen[bytes], timeout_s: float) -> Iterator[bytes]:
+    """What the program writes; ProgramError with its own words where it fails."""
+    assert child.stdout is not None
+    assert child.stderr is not None
+    out, err = child.stdout.fileno(), child.stderr.fileno()
+    waiting, complaint, spent_s = [out, err], b"", 0.0
+    while waiting:
+        started = time.monotonic()
+        ready, _, _ = select.select(waiting, (), (), max(timeout_s - spent_s, 0))
+        spent_s += time.monotonic() - started
+        if not ready:
+            raise ProgramError(f"no end after {timeout_s:g} s")
+        if err in ready:
+            piece = os.read(err, _ERROR_BYTES)
+            complaint = (complaint + piece)[:_ERROR_BYTES]
+            if not piece:
+                waiting.remove(err)
+        if out in ready:
+            piece = os.read(out, _PIPE_BYTES)
+            if not piece:
+                waiting.remove(out)
+            else:
+                yield piece
+    if child.wait(timeout=5) != 0:
+        words = complaint.decode("utf-8", "replace").split()
+        raise ProgramError(" ".join(words)[:200] or f"ended with status {child.returncode}")
+
+
+class _Cut:
+    """One stream cut into members by their sizes."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+        self._left = 0
+
+    def take(self, size: int) -> Iterator[bytes]:
+        """The next ``size`` bytes; ProgramError where the stream ends before."""
+        self._left = size
+        while self._left > 0:
+            if not self._rest:
+                self._rest = next(self._chunks, b"")
+            if not self._rest:
+                raise ProgramError("less content than the listing says")
+            piece, self._rest = self._rest[: self._left], self._rest[self._left :]
+            self._left -= len(piece)
+            yield piece
+
+    def skip(self) -> bool:
+        """Read past what was left of the last member."""
+        try:
+            for _ in self.take(self._left):
+                continue
+        except ProgramError:
+            return False
+        return True
+
+    def more(self) -> bool:
+        """Whether anything follows."""
+        try:
+            return bool(self._rest or next(self._chunks, b""))
+        except ProgramError:
+            return True
+
+
+def parse_listing(text: str) -> Listing:
+    """What ``7zz l -slt`` printed: after a line of dashes, one block of ``Key = value`` lines a member."""
+    head, _, body = text.partition("\n----------\n")
+    complaint = ""
+    for line in head.splitlines():
+        if line.startswith(("ERROR", "Open ERROR", "Cannot open", "Unexpected end", "Headers Error")):
+            complaint = complaint or line.partition(" : ")[2] or line
+    volumes = any(line in ("Multivolume = +", "Volume = +") for line in head.splitlines())
+    entries = []
+    for block in body.split("\n\n"):
+        values = dict(line.split(" = ", 1) for line in block.splitlines() if " = " in line)
+        if not values.get("Path"):
+            continue
+        entries.append(_entry(values))
+    return Listing(tuple(entries), complaint[:200], volumes)
+
+
+def _entry(values: dict[str, str]) -> Entry:
+    size = values.get("Size", "")
+    attributes = values.get("Attributes", "")
+    folder = values.get("Folder") == "+" or attributes.startswith("D") or attributes.startswith("d")
+    return Entry(values["Path"], int(size) if size.isdecimal() else -1, values.get("Encrypted") == "+", folder)

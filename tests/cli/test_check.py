@@ -1,0 +1,233 @@
+"""``mailward check``: every row says ok, warning or failure, and what to do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import pytest
+
+Run = Callable[..., Any]
+
+
+class Names(threading.Thread):
+    """A name server that knows what it is told, on UDP."""
+
+    def __init__(self, known: dict[tuple[str, str], str]) -> None:
+        super().__init__(daemon=True)
+        self._known = known
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def run(self) -> None:
+        """Answer until `close`."""
+        while True:
+            data, peer = self._socket.recvfrom(4096)
+            if not data:
+                return
+            query = dns.message.from_wire(data)
+            reply = dns.message.make_response(query)
+            reply.flags |= dns.flags.RA
+            question = query.question[0]
+            kind = dns.rdatatype.to_text(question.rdtype)
+            name = str(question.name).rstrip(".").lower()
+            if (name, kind) in self._known:
+                reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, self._known[name, kind]))
+            elif not any(name == known for known, _ in self._known):
+                reply.set_rcode(dns.rcode.NXDOMAIN)
+            self._socket.sendto(reply.to_wire(), peer)
+
+    def close(self) -> None:
+        """End the thread."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.sendto(b"", self._socket.getsockname())
+        self.join()
+        self._socket.close()
+
+
+@pytest.fixture
+def names() -> Iterator[str]:
+    server = Names(
+        {
+            ("mx.house.example", "A"): "192.0.2.1",
+            ("1.2.0.192.in-addr.arpa", "PTR"): "mx.house.example.",
+            ("two.house.example", "A"): "192.0.2.2",
+            ("2.2.0.192.in-addr.arpa", "PTR"): "other.house.example.",
+            ("three.house.example", "A"): "192.0.2.3",
+        }
+    )
+    server.start()
+    yield server.address
+    server.close()
+
+
+@pytest.fixture
+def checked(run: Run, tmp_path: Path, names: str) -> Callable[..., tuple[int, dict[str, dict[str, str]]]]:
+    def check(
+        plugins: str = "[]", *, hostname: str = "mx.house.example", listen: str = "127.0.0.1:0", toml: str = ""
+    ) -> tuple[int, dict[str, dict[str, str]]]:
+        (tmp_path / "mailward.toml").write_text(
+            f"plugins = {plugins}\n[gateway]\nlisten = ['{listen}']\nhostname = '{hostname}'\n"
+            f"[dns]\nservers = ['{names}']\ntimeout_s = 1\n{toml}\n"
+        )
+        done = run("check", "-c", "mailward.toml", "--json")
+        return done.status, {f"{row['plugin']}: {row['name']}": row for row in done.json["checks"]}
+
+    return check
+
+
+Checked = Callable[..., tuple[int, dict[str, dict[str, str]]]]
+
+
+def test_where_all_is_well_every_row_is_ok(checked: Checked, names: str) -> None:
+    status, rows = checked("['relay', 'content', 'antivirus']")
+    core = {name: row for name, row in rows.items() if name != "core: free space"}
+    assert {row["health"] for name, row in core.items() if name.startswith("core")} == {"ok"}
+    assert status == 0
+    assert rows["core: hostname"]["detail"] == "mx.house.example is 192.0.2.1 and back"
+    assert names.partition(":")[0] in rows["core: dns"]["detail"]
+    assert rows["core: listen 127.0.0.1:0"]["detail"] == "free"
+    assert rows["relay: loads"]["detail"].endswith("from mailward_relay:Relay")
+    assert "will be made" in rows["core: state folder"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "detail"),
+    [
+        ("two.house.example", "two.house.example is 192.0.2.2, which is other.house.example"),
+        ("three.house.example", "three.house.example is 192.0.2.3; back: "),
+        ("four.house.example", "four.house.example has no address"),
+    ],
+)
+def test_a_name_that_does_not_lead_there_and_back_is_a_warning(checked: Checked, hostname: str, detail: str) -> None:
+    status, rows = checked(hostname=hostname)
+    row = rows["core: hostname"]
+    assert (status, row["health"]) == (0, "warning")
+    assert row["detail"].startswith(detail)
+    assert row["advice"]
+
+
+def test_a_name_server_that_does_not_answer_is_a_failure(run: Run, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        (tmp_path / "mailward.toml").write_text(
+            f"plugins = []\n[gateway]\nlisten = ['127.0.0.1:0']\nhostname = 'mx.example'\n"
+            f"[dns]\nservers = ['{address}']\ntimeout_s = 0.2\n"
+        )
+        done = run("check", "-c", "mailward.toml")
+    assert done.status == 1
+    assert "failure  core: dns" in done.out
+    assert "→ name a server that answers" in done.out
+
+
+def test_a_port_that_another_program_has_is_a_failure(checked: Checked) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        greeter = threading.Thread(target=_greet, args=(taken, b"220 somebody.else ESMTP\r\n"))
+        greeter.start()
+        status, rows = checked(listen=f"127.0.0.1:{port}")
+        greeter.join()
+    row = rows[f"core: listen 127.0.0.1:{port}"]
+    assert (status, row["health"]) == (1, "failure")
+    assert "another program" in row["advice"]
+
+
+def test_a_port_where_the_gateway_itself_answers_is_ok(checked: Checked) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        greeter = threading.Thread(target=_greet, args=(taken, b"220 mx.house.example ESMTP Mailward\r\n"))
+        greeter.start()
+        status, rows = checked(listen=f"127.0.0.1:{port}")
+        greeter.join()
+    assert status == 0
+    assert "answers there already" in rows[f"core: listen 127.0.0.1:{port}"]["detail"]
+
+
+def _greet(server: socket.socket, greeting: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(greeting)
+
+
+def test_an_address_that_is_none_is_a_wrong_configuration(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mailward.toml").write_text("plugins = []\n[gateway]\nlisten = ['here']\n[dns]\ntimeout_s = 0.1\n")
+    done = run("check", "-c", "mailward.toml", "--json")
+    assert done.status == 2
+    assert [problem["key"] for problem in done.json["problems"]] == ["gateway.listen"]
+
+
+def test_a_state_folder_that_cannot_be_is_a_failure(checked: Checked, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    status, rows = checked(toml="[spool]\npath = 'file/state'")
+    assert (status, rows["core: state folder"]["health"]) == (1, "failure")
+    assert "spool.path" in rows["core: state folder"]["advice"]
+
+
+def test_a_state_folder_open_to_all_is_a_warning(checked: Checked, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o755)
+    status, rows = checked(toml="[spool]\npath = 'state'")
+    assert (status, rows["core: state folder"]["health"]) == (0, "warning")
+    assert rows["core: state folder"]["advice"].startswith("chmod o-rwx ")
+
+
+HOUSE = """
+from mailward import Check, Plugin, hookimpl
+
+
+class House(Plugin):
+    @hookimpl
+    def start(self):
+        self.started = True
+
+    @hookimpl
+    async def check(self):
+        yield Check("scanner", self.started, "answers")
+        yield Check("list", False, "missing", "write it")
+
+    def scan_part(self, part):
+        pass
+"""
+
+
+def test_plugins_say_what_they_depend_on(checked: Checked, tmp_path: Path) -> None:
+    (tmp_path / "house.py").write_text(HOUSE)
+    status, rows = checked("['./house.py']")
+    assert status == 1
+    assert rows["house: scanner"]["health"] == "ok"
+    assert (rows["house: list"]["health"], rows["house: list"]["advice"]) == ("failure", "write it")
+
+
+def test_a_method_that_looks_like_a_hook_is_pointed_at(checked: Checked, tmp_path: Path) -> None:
+    (tmp_path / "house.py").write_text(HOUSE)
+    _, rows = checked("['./house.py']")
+    assert rows["house: hooks"]["health"] == "warning"
+    assert "House.scan_part" in rows["house: hooks"]["detail"]
+
+
+def test_shadow_mode_is_pointed_at(checked: Checked) -> None:
+    _, rows = checked("['antivirus']", toml="[antivirus]\nshadow = true")
+    assert rows["antivirus: shadow"]["health"] == "warning"
+
+
+def test_a_plugin_that_does_not_start_is_a_wrong_configuration(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "house.py").write_text(HOUSE.replace("self.started = True", "raise OSError('no scanner')"))
+    (tmp_path / "mailward.toml").write_text("plugins = ['./house.py']\n[dns]\ntimeout_s = 0.1\n")
+    done = run("check", "-c", "mailward.toml")
+    assert done.status == 2
+    assert "house: does not start: OSError: no scanner" in done.err
+
+
+def test_nothing_is_made_by_checking(checked: Checked, tmp_path: Path) -> None:
+    checked("['relay', 'content', 'antivirus']")
+    assert [path.name for path in tmp_path.iterdir()] == ["mailward.toml"]
