@@ -89,7 +89,7 @@ block_names = true
 {extra}
 """
     )
-    command = [sys.executable, "/tmp/serve.py", str(config)]
+    command = [sys.executable, "-m", "mailward.cli.main", "serve", "-c", str(config)]
     with running("mailward", command, port, True, folder / "log") as target:
         yield target
 

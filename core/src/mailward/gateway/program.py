@@ -125,13 +125,20 @@ def _welcome(config: Config, gateway: Gateway) -> None:
     log.info("ready", listen=list(gateway.listening), plugins=plugins, config=config.source, state=str(config.state))
 
 
+def _make_private(state: Path) -> None:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SpoolError(f"{state}: cannot be made: {error.strerror}") from error
+
+
 def serve(path: Path | None) -> int:
     """Run the gateway on a configuration file, or on the built-in defaults; the exit status.
 
-    Raises ConfigError where the configuration is wrong: nothing has been started then.
+    Raises ConfigError where the configuration is wrong and SpoolError where its state folder cannot be
+    made: nothing has been started then.
     """
     config = load_config(path)
     configure(config.core.log)
-    if path is None:
-        config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(config.state)
     return run(_serve(config))

@@ -6,7 +6,7 @@ import bz2
 import lzma
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 
 from mailward.mime.errors import MemberError
@@ -107,9 +107,9 @@ class _Lzma:
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         if self._decoder is None:
             self._head += data
-            if len(self._head) < 4 or len(self._head) < 4 + self._head[2]:
+            size = int.from_bytes(self._head[2:4], "little")
+            if len(self._head) < 4 + size:
                 return b""
-            size = struct.unpack_from("<H", self._head, 2)[0]
             self._decoder = _raw_lzma(self._head[4 : 4 + size])
             data, self._head = self._head[4 + size :], b""
         return self._decoder.decompress(data, max_length)
@@ -189,3 +189,11 @@ class Inflow:
         if self._method not in (STORED, 14):
             raise EOFError("the compressed data ends too early")
         self.ended = True
+
+    def verify(self, stated: Collection[tuple[int, int]]) -> None:
+        """Raise MemberError where none of the ``stated`` pairs of size and checksum is that of the content.
+
+        More content than is stated is not an error: what stands in the first bytes may be right.
+        """
+        if self.ended and stated and (self.size, self.crc) not in stated and self.size <= min(stated)[0]:
+            raise MemberError("zip: the content is not what its size and checksum say")

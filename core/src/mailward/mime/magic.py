@@ -26,6 +26,25 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x60\xea", "application/x-arj"),
     (b"ITSF", "application/vnd.ms-htmlhelp"),
     (b"\x78\x9f\x3e\x22", "application/vnd.ms-tnef"),
+    (b"]\x00\x00", "application/x-lzma"),
+    (b"070701", "application/x-cpio"),
+    (b"070702", "application/x-cpio"),
+    (b"070707", "application/x-cpio"),
+    (b"\xc7\x71", "application/x-cpio"),
+    (b"\x71\xc7", "application/x-cpio"),
+    (b"!<arch>\n", "application/x-archive"),
+    (b"\xed\xab\xee\xdb", "application/x-rpm"),
+    (b"SZDD\x88\xf0'3", "application/x-ms-szdd"),
+    (b"KWAJ\x88\xf0'\xd1", "application/x-ms-szdd"),
+    (b"(This file must be converted with BinHex", "application/mac-binhex40"),
+    (b"MSWIM\x00\x00\x00", "application/x-ms-wim"),
+    (b"conectix\x00\x00", "application/x-vhd"),
+    (b"vhdxfile", "application/x-vhdx"),
+    (b"xar!\x00", "application/x-xar"),
+    (b"hsqs", "application/x-squashfs"),
+    (b"KDMV", "application/x-vmdk"),
+    (b"QFI\xfb\x00\x00\x00", "application/x-qcow"),
+    (b"\xebR\x90NTFS    ", "application/x-ntfs-image"),
     (b"{\\rt", "application/rtf"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -70,6 +89,7 @@ _MAIL_START = re.compile(
     re.I,
 )
 _MAIL_FIELD = re.compile(rb"\n(?:From|To|Subject|Date|Received|Message-ID|MIME-Version|Content-Type):", re.I)
+_MBOX = re.compile(rb"From [^\r\n]+\r?\n(?:>?[!-9;-~]+:)")
 _PDF_WITHIN = 1024
 
 
@@ -89,6 +109,14 @@ def detect(head: bytes) -> str:
         return "video/mp4"
     if head[257:262] == b"ustar":
         return "application/x-tar"
+    if head[2:4] == b"-l" and head[6:7] == b"-":
+        return "application/x-lzh-compressed"
+    if head[7:14] == b"**ACE**":
+        return "application/x-ace-compressed"
+    if head[8:12] == b"\x19\x04\x00\x10":
+        return "application/vnd.symbian.install"
+    if head.startswith(b"From ") and _MBOX.match(head):
+        return "application/mbox"
     if b"%PDF-" in head[:_PDF_WITHIN]:
         return "application/pdf"
     return _detect_text(head)

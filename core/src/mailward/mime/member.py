@@ -22,7 +22,8 @@ class Member:
 
     ``chunks``: its content, bytes in any sizes, made while they are read; it may raise MemberError.
     ``size_hint``: the size that the container declares (0: unknown), used only to refuse early.
-    ``raw_bytes``: the packed size (0: unknown), for the ratio.
+    ``raw_bytes``: the packed size (0: unknown), for the ratio. ``other_names``: names that some clients
+    show instead.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Member:
     encrypted: bool = False
     size_hint: int = 0
     raw_bytes: int = 0
+    other_names: tuple[str, ...] = ()
 
 
 class Intake:
@@ -80,7 +82,8 @@ class Intake:
         part = self._part
         empty = Place(Source(b"", 0, 0), 0, 0, 0, 0)
         child = Part(self._ledger, empty, PartKind.MEMBER, part, part.depth + 1)
-        child.name_as(member_name(member.name, "member"))
+        others = [name for other in member.other_names for name in member_name(other, "member, other name")]
+        child.name_as((*member_name(member.name, "member"), *others))
         part.children.append(child)
         self._tree.register(child, f"{part.path}/{visible(member.name) or 'unnamed'}")
         if member.encrypted:

@@ -1,97 +1,296 @@
-"""The built-in reader of zip archives."""
+"""The built-in reader of zip archives (APPNOTE.TXT 6.3.10): everything that some client would show.
+
+Clients find members by the central directory or by the local headers, and believe one or the other
+where these differ. Both are read here, and what only one of them knows is read too.
+"""
 
 from __future__ import annotations
 
-import lzma
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
 
-from mailward.mime.errors import MemberError
-from mailward.mime.limits import MIB
+from attrs import frozen
+
+from mailward.mime.containers import CONTAINER_TYPES
+from mailward.mime.inflow import DEFLATED, STORED, Inflow
 from mailward.mime.member import Member
 from mailward.mime.part import Part
+from mailward.mime.source import Source
+from mailward.mime.zip_records import (
+    END,
+    LOCAL,
+    SPANNED,
+    TAIL_BYTES,
+    Directory,
+    Record,
+    ends_in,
+    last_directories,
+    plausible,
+    read_directory,
+    read_local,
+)
 from mailward.values.finding import Finding, Kind
 
-_CHUNK_BYTES = 256 * 1024
+_TYPE = "application/zip"
+_PROGRAMS = frozenset(("application/x-dosexec", "application/x-elf", "text/x-script", ""))
 _MOST_ENTRIES = 50_000
-_ENTRY = b"PK\x01\x02"
-_ENCRYPTED = 0x1
-_UNBOUNDED = 1 << 62
-_EMPTY_BYTES = 32
-_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    OSError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    OverflowError,
-    MemoryError,
-)
-"""What zipfile and the decompressors raise on damaged input."""
+_MOST_HIDDEN_ENDS = 100
+_MOST_READINGS = 4
+_EMPTY_BYTES = 2
+_SMALLEST_BYTES = 22
 
 
 def unpack_zip(part: Part) -> Iterator[Member | Finding] | None:
-    """The members of a zip archive; None where the content does not start like one, whatever its name.
+    """The members of a zip archive, also of one that stands behind something else; None for other content.
 
-    Declared sizes are not trusted: a member is read to the end of its compressed data. An archive
-    that cannot be read yields a finding of kind unchecked; a member that cannot be read raises
-    MemberError from its chunks.
+    The name of the part does not count. No declared size is trusted: a member is read to the end of
+    its compressed data. An archive that cannot be read yields a finding of kind unchecked; a member
+    that cannot be read raises MemberError from its chunks.
     """
-    if part.opaque or part.detected_type != "application/zip":
+    if part.opaque or not part.is_leaf:
         return None
-    return _members(part)
+    if part.detected_type != _TYPE and (part.detected_type in CONTAINER_TYPES or not _ends_as_zip(part)):
+        return None
+    return _Archive(part).members()
 
 
-def _members(part: Part) -> Iterator[Member | Finding]:
-    with part.open() as file:
-        if _entries(file) > _MOST_ENTRIES:
-            yield Finding(
-                Kind.LIMIT, "core", "limit", part.path, "max_parts", detail="the archive lists too many members"
-            )
+def _ends_as_zip(part: Part) -> bool:
+    """Whether the central directory of an archive with members stands at the end of other content."""
+    if END not in _tail(part):
+        return False
+    area = _area(part)
+    return any(
+        read_local(area, base + directory.records[0].header_at) is not None
+        for directory in last_directories(area, 1)
+        if directory.records
+        for base in (directory.base, area.start)
+    )
+
+
+def _tail(part: Part) -> bytes:
+    if part.is_identity:
+        place = part.place
+        return place.source.copy(max(place.body, place.body_end - TAIL_BYTES), place.body_end)
+    if part.is_small:
+        return part.content[-TAIL_BYTES:]
+    tail = b""
+    for piece in part.stream():
+        tail = (tail + piece)[-TAIL_BYTES:]
+    return tail
+
+
+def _area(part: Part) -> Source:
+    source, start, end = part.inner()
+    return Source(source.data, start, end)
+
+
+@frozen(slots=True)
+class _Entry:
+    """One local header, or none where it is missing, and the central records that point to it."""
+
+    at: int
+    local: Record | None
+    records: tuple[Record, ...]
+
+    @property
+    def views(self) -> list[Record]:
+        """Everything that is said about the entry, the central directory first."""
+        return [*self.records, *([self.local] if self.local is not None else [])]
+
+    @property
+    def names(self) -> list[str]:
+        return list(dict.fromkeys(name for view in self.views for name in view.names()))
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether nothing but a folder is meant; one that claims some content is a file with an odd name."""
+        return all(view.name.endswith(b"/") and not view.size and view.packed <= _EMPTY_BYTES for view in self.views)
+
+    def differences(self) -> list[str]:
+        """In what the local header and the central records disagree."""
+        found = dict[str, None]()
+        first = self.views[0]
+        for view in self.views[1:]:
+            if view.names()[:1] != first.names()[:1]:
+                found["name"] = None
+            if view.method != first.method:
+                found["method"] = None
+            if view.encrypted != first.encrypted:
+                found["encryption"] = None
+            if view.sized and (view.packed, view.size, view.crc) != (first.packed, first.size, first.crc):
+                found["size"] = None
+        return list(found)
+
+    def readings(self, room: int) -> list[tuple[int, int]]:
+        """(method, packed size) of each way to read the data; ``room`` is the size where none is stated."""
+        views = [view for view in self.views if view.sized]
+        sizes = dict.fromkeys(view.packed for view in views) or {room: None}
+        stored = dict.fromkeys([*sizes, *(view.size for view in views)])
+        found = list[tuple[int, int]]()
+        for method in dict.fromkeys(view.method for view in self.views):
+            found += [(method, size) for size in stored] if method == STORED else [(method, max(sizes))]
+        return found[:_MOST_READINGS]
+
+
+class _Archive:
+    """One archive while it is read: what was told and which bytes are accounted for."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self._area = _area(part)
+        self._seen: set[int] = set()
+        self._extents: list[tuple[int, int]] = []
+        self._told: set[str] = set()
+        self._room = _MOST_ENTRIES
+
+    def members(self) -> Iterator[Member | Finding]:
+        """The members, with what is remarkable about the archive."""
+        area = self._area
+        directories = last_directories(area, self._room)
+        if any(len(directory.records) > self._room for directory in directories):
+            detail = "the archive lists too many members"
+            yield Finding(Kind.LIMIT, "core", "limit", self._part.path, "max_parts", detail=detail)
             return
-        try:
-            archive = zipfile.ZipFile(file)
-        except _ERRORS as error:
-            yield Finding(Kind.UNCHECKED, "core", "unopened", part.path, detail=f"zip: {_reason(error)}")
+        if any(directory.end_record.spanned for directory in directories) or (
+            not directories and area.copy(area.start, area.start + len(SPANNED)) == SPANNED
+        ):
+            yield from self._tell(Kind.UNCHECKED, "multivolume", "one of several volumes: the others are not there")
+        elif not directories:
+            yield from self._tell(Kind.UNCHECKED, "unopened", "zip: there is no end record with a directory")
+        entries = self._entries(directories)
+        yield from self._remarks(directories, entries)
+        for entry in entries:
+            yield from self._read(entry)
+        yield from self._hidden_directories()
+        yield from self._hidden_entries()
+
+    def _tell(self, kind: Kind, rule: str, detail: str, name: str = "") -> Iterator[Finding]:
+        if rule not in self._told:
+            self._told.add(rule)
+            yield Finding(kind, "core", rule, self._part.path, name, detail=detail)
+
+    def _entries(self, directories: Sequence[Directory]) -> list[_Entry]:
+        """The entries that directories list and that were not seen before, in order; what they cover is noted."""
+        area, grouped = self._area, dict[int, list[Record]]()
+        for directory in directories:
+            self._room -= len(directory.records)
+            self._extents.append((directory.start, directory.end))
+            end = directory.end_record
+            self._extents.append((end.top, end.at + _SMALLEST_BYTES))
+            for record in directory.records:
+                places = [directory.base + record.header_at, area.start + record.header_at]
+                at = next((place for place in places if area.copy(place, place + 4) == LOCAL), places[0])
+                if at not in self._seen:
+                    grouped.setdefault(at, []).append(record)
+        self._seen.update(grouped)
+        return [_Entry(at, read_local(area, at), tuple(dict.fromkeys(found))) for at, found in grouped.items()]
+
+    def _remarks(self, directories: Sequence[Directory], entries: Sequence[_Entry]) -> Iterator[Finding]:
+        """What is remarkable about the archive as a whole: another file before it, overlapping entries, counts."""
+        area, reached = self._area, self._area.start
+        found = sorted((entry.at, self._end_of(entry)) for entry in entries if entry.local is not None)
+        if found and found[0][0] > area.start and self._part.detected_type != _TYPE:
+            kind = Kind.NOTE if self._part.detected_type in _PROGRAMS else Kind.AMBIGUOUS
+            yield from self._tell(kind, "zip_prefix", "a zip archive stands behind other content: both are looked at")
+        for start, end in found:
+            if start < reached:
+                yield from self._tell(Kind.AMBIGUOUS, "zip_overlap", "members of the archive share their bytes")
+            reached = max(reached, end)
+        wrong = {
+            directory.end_record.count
+            for directory in directories
+            if directory.end_record.count not in (len(directory.records), len(directory.records) & 0xFFFF)
+        }
+        if wrong or len(directories) > 1:
+            stated = ", ".join(map(str, sorted(wrong))) or "another place"
+            detail = f"the end record states {stated}, the directory lists {len(entries)} members: all are read"
+            yield from self._tell(Kind.AMBIGUOUS, "zip_directory", detail)
+
+    @staticmethod
+    def _end_of(entry: _Entry) -> int:
+        if entry.local is None:
+            return entry.at
+        return entry.local.end + max((view.packed for view in entry.views if view.sized), default=0)
+
+    def _read(self, entry: _Entry, gap_end: int = 0) -> Iterator[Member | Finding]:
+        """One entry in every reading, with its remarks."""
+        if entry.is_folder:
+            if entry.local is not None:
+                self._extents.append((entry.at, self._end_of(entry)))
             return
-        with archive:
-            for info in archive.infolist():
-                # A directory has no content; one that claims some is a file with an odd name.
-                if info.filename.endswith("/") and not info.file_size and info.compress_size <= _EMPTY_BYTES:
-                    continue
-                if info.flag_bits & _ENCRYPTED:
-                    yield Member(info.filename, (), encrypted=True, raw_bytes=info.compress_size)
-                else:
-                    yield Member(info.filename, _chunks(archive, info), raw_bytes=info.compress_size)
+        name, *others = entry.names or [""]
+        differences = entry.differences()
+        if differences:
+            what = ", ".join(differences)
+            detail = f"{name[:80]!r}: local header and directory differ in {what}: both are read"
+            yield from self._tell(Kind.AMBIGUOUS, "zip_headers", detail, what)
+        local, area = entry.local, self._area
+        if all(view.encrypted for view in entry.views):
+            self._extents.append((entry.at, self._end_of(entry)))
+            yield Member(name, (), encrypted=True, other_names=tuple(others))
+            return
+        if local is None:
+            if "multivolume" not in self._told:
+                yield Member(name, Inflow(area, area.end, area.end, DEFLATED), other_names=tuple(others))
+            return
+        reached = local.end
+        for method, packed in entry.readings(max(gap_end - local.end, 0)):
+            inflow = Inflow(area, local.end, local.end + packed, method)
+            raw_bytes = max(1, min(packed, area.end - local.end))
+            yield Member(name, self._content(inflow, entry), other_names=tuple(others), raw_bytes=raw_bytes)
+            yield from self._cut(inflow, entry, name, method, packed)
+            reached = max(reached, local.end + inflow.consumed if inflow.ended else min(local.end + packed, area.end))
+        self._extents.append((entry.at, reached))
 
+    @staticmethod
+    def _content(inflow: Inflow, entry: _Entry) -> Iterator[bytes]:
+        yield from inflow
+        inflow.verify({(view.size, view.crc) for view in entry.views if view.sized})
 
-def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    # The reader stops at the declared size: say that it is endless and the data itself decides.
-    info.file_size = _UNBOUNDED
-    try:
-        with archive.open(info) as member:
-            while chunk := member.read(_CHUNK_BYTES):
-                yield chunk
-    except _ERRORS as error:
-        raise MemberError(f"zip: {_reason(error)}") from error
+    def _cut(self, inflow: Inflow, entry: _Entry, name: str, method: int, packed: int) -> Iterator[Member | Finding]:
+        """Where there is more content than a header states: what a client shows that stops there."""
+        if not inflow.ended or method == STORED or entry.local is None:
+            return
+        for size in {view.size for view in entry.views if view.sized and 0 < view.size < inflow.size}:
+            detail = f"{name[:80]!r}: there is more content than the stated {size} bytes: both are read"
+            yield from self._tell(Kind.AMBIGUOUS, "zip_headers", detail, "size")
+            start = entry.local.end
+            yield Member(name, Inflow(self._area, start, start + packed, method, size), raw_bytes=max(1, packed))
 
+    def _gaps(self) -> list[tuple[int, int]]:
+        """The stretches that nothing read so far accounts for."""
+        found, at = list[tuple[int, int]](), self._area.start
+        for start, end in sorted(self._extents):
+            if start > at:
+                found.append((at, start))
+            at = max(at, end)
+        return [*found, (at, self._area.end)] if at < self._area.end else found
 
-def _entries(file: BinaryIO) -> int:
-    """Upper bound of the number of entries: zipfile makes an object of each before one can be refused."""
-    count, tail = 0, b""
-    while chunk := file.read(MIB):
-        count += (tail + chunk).count(_ENTRY)
-        tail = chunk[-3:]
-    file.seek(0)
-    return count
+    def _hidden_directories(self) -> Iterator[Member | Finding]:
+        """Members that only another directory knows: of an archive before, behind, or in a comment."""
+        left = _MOST_HIDDEN_ENDS
+        for start, end in self._gaps():
+            for found in ends_in(self._area, start, end, left):
+                left -= 1
+                entries = self._entries(read_directory(self._area, found, self._room))
+                for entry in entries:
+                    if entry.local is not None:
+                        detail = f"a second directory lists {len(entries)} members that the last one does not"
+                        yield from self._tell(Kind.AMBIGUOUS, "zip_hidden", detail)
+                        yield from self._read(entry)
 
-
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error)[:200]}"
+    def _hidden_entries(self) -> Iterator[Member | Finding]:
+        """Members with a local header that no directory names."""
+        area = self._area
+        for start, end in self._gaps():
+            at = area.find(LOCAL, start, min(end + len(LOCAL) - 1, area.end))
+            while at >= 0:
+                following = at + len(LOCAL)
+                local = read_local(area, at)
+                if local is not None and at not in self._seen and plausible(area, local):
+                    self._seen.add(at)
+                    if not self._told & {"unopened", "multivolume"}:
+                        detail = "members have a local header and are not in the directory: they are read"
+                        yield from self._tell(Kind.AMBIGUOUS, "zip_hidden", detail)
+                    yield from self._read(_Entry(at, local, ()), end)
+                    following = max(following, self._extents[-1][1])
+                at = area.find(LOCAL, following, min(end + len(LOCAL) - 1, area.end))

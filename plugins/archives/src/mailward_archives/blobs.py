@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from mailward import Finding, Member, Part
 from mailward_archives.buffer import Data
-from mailward_archives.content import CHUNK_BYTES, Content, limit, unopened
+from mailward_archives.content import Content, limit, unopened
+from mailward_archives.inflate import inflated
 
 DATA_MARK = re.compile(rb"data:[\w.+/-]{0,100}+[;,]", re.I)
 _URI = re.compile(rb"data:([\w.+/-]{0,100}+)((?:;[^,;\"'<>\s]{0,200}+){0,8}),", re.I)
@@ -122,15 +123,7 @@ def _extension(blob: Blob) -> str:
 def _active_mime(part: Part, data: bytes, name: str) -> Iterator[Member | Finding]:
     """The compound file in an ActiveMime wrapper of Office: a header, then zlib."""
     start = int.from_bytes(data[30:32], "little") + 46
-    content = Content(_inflated(data[start:]), (zlib.error,))
+    content = Content(inflated(data[start:]), (zlib.error,))
     yield Member(name, content, raw_bytes=len(data))
     if content.error:
         yield unopened(part, f"activemime: {content.error}", name)
-
-
-def _inflated(data: bytes) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj()
-    chunk = unpacker.decompress(data, CHUNK_BYTES)
-    while chunk:
-        yield chunk
-        chunk = unpacker.decompress(unpacker.unconsumed_tail, CHUNK_BYTES)

@@ -14,13 +14,22 @@ FIRST_DESCRIPTOR = 16 * SECTOR_BYTES
 _MOST_DESCRIPTORS = 32
 _UDF = (b"NSR02", b"NSR03")
 _ISO = b"CD001"
+_KNOWN = (_ISO, *_UDF, b"BEA01", b"TEA01", b"BOOT2", b"CDW02")
 
 
 def identifiers(part: Part) -> tuple[bytes, ...]:
     """The identifiers of the volume descriptors, from sector 16 on (ISO 9660 8.1, ECMA-167 2/8)."""
-    if part.place_bytes < FIRST_DESCRIPTOR:
+    if part.size < FIRST_DESCRIPTOR + SECTOR_BYTES:
         return ()
-    return ()
+    found = list[bytes]()
+    with part.open() as file:
+        file.seek(FIRST_DESCRIPTOR)
+        while len(found) < _MOST_DESCRIPTORS:
+            sector = file.read(SECTOR_BYTES)
+            if sector[1:6] not in _KNOWN:
+                break
+            found.append(sector[1:6])
+    return tuple(found)
 
 
 def read_iso(part: Part, settings: ArchivesSettings) -> Iterator[Member | Finding]:

@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Iterator
 
 from mailward import Finding, Member, Part
-from mailward_archives.content import CHUNK_BYTES, Content, unopened
+from mailward_archives.content import Content, unopened
+from mailward_archives.inflate import inflated
 
 _OBJECT = 0x1011
 _CONTAINER = 0x0F
@@ -20,7 +21,7 @@ def embedded(part: Part, data: bytes) -> Iterator[Member | Finding]:
         if number > _MOST_OBJECTS:
             return
         body = data[start:end]
-        content = Content(_inflated(body[4:]) if compressed else (body,), (zlib.error,))
+        content = Content(inflated(body[4:]) if compressed else (body,), (zlib.error,))
         yield Member(f"object{number}.ole", content, raw_bytes=len(body))
         if content.error:
             yield unopened(part, f"ppt: {content.error}", f"object{number}.ole")
@@ -36,11 +37,3 @@ def _objects(data: bytes) -> Iterator[tuple[int, int, bool]]:
             yield at, min(at + size, len(data)), version >> 4 == 1
         if version & 0x0F != _CONTAINER:
             at += size
-
-
-def _inflated(body: bytes) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj()
-    chunk = unpacker.decompress(body, CHUNK_BYTES)
-    while chunk:
-        yield chunk
-        chunk = unpacker.decompress(unpacker.unconsumed_tail, CHUNK_BYTES)

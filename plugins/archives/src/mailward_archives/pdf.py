@@ -1,0 +1,120 @@
+"""PDF: embedded files (ISO 32000 7.11.4), by pikepdf.
+
+Streams are unpacked here where they are only deflated, so that a bomb meets the limits piece by
+piece; the library unpacks what else is small.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mailward import Finding, Member, Part
+from mailward_archives.content import CHUNK_BYTES, Content, encrypted, limit, reason, unopened
+
+try:
+    import pikepdf
+except ImportError:
+    pikepdf = None
+
+_MOST_FILES = 1000
+_MOST_OBJECTS = 200_000
+_SMALL_BYTES = 256 * 1024
+_MOST_FILTERS = 8
+
+
+def missing() -> str:
+    """What this reader needs and does not stand ready; empty when all is there."""
+    return "" if pikepdf is not None else "pikepdf"
+
+
+def _errors() -> tuple[type[BaseException], ...]:
+    return (
+        *(pikepdf.PdfError, pikepdf.DataDecodingError, zlib.error, OSError, ValueError, KeyError, TypeError),
+        *(AttributeError, RuntimeError, RecursionError, MemoryError, OverflowError, NotImplementedError),
+    )
+
+
+def read_pdf(part: Part) -> Iterator[Member | Finding]:
+    """The embedded files, by the names that the document gives them."""
+    with part.open() as file:
+        try:
+            document = pikepdf.open(file)
+        except pikepdf.PasswordError as error:
+            yield encrypted(part, f"pdf: {reason(error)}")
+            return
+        except _errors() as error:
+            yield unopened(part, f"pdf: {reason(error)}")
+            return
+        with document:
+            yield from _files(part, document)
+
+
+def _files(part: Part, document: Any) -> Iterator[Member | Finding]:
+    try:
+        if len(document.objects) > _MOST_OBJECTS:
+            yield limit(part, "max_objects", f"pdf: more than {_MOST_OBJECTS} objects")
+            return
+        found = list(_streams(document.objects))
+    except _errors() as error:
+        yield unopened(part, f"pdf: {reason(error)}")
+        return
+    for number, (name, stream) in enumerate(found, 1):
+        if number > _MOST_FILES:
+            yield limit(part, "max_files", f"pdf: more than {_MOST_FILES} embedded files")
+            return
+        name = name or f"embedded{number}"
+        content = Content(_chunks(stream), _errors())
+        yield Member(name, content)
+        if content.error:
+            yield unopened(part, f"pdf: {content.error}", name)
+
+
+def _streams(objects: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Name and stream of each embedded file, those that no file specification names included."""
+    named = dict[tuple[int, int], str]()
+    streams = dict[tuple[int, int], Any]()
+    for item in objects:
+        if isinstance(item, pikepdf.Stream):
+            if item.get("/Type") == "/EmbeddedFile":
+                streams[item.objgen] = item
+        elif isinstance(item, pikepdf.Dictionary) and isinstance(item.get("/EF"), pikepdf.Dictionary):
+            for key in ("/UF", "/F", "/DOS", "/Mac", "/Unix"):
+                stream = item["/EF"].get(key)
+                if isinstance(stream, pikepdf.Stream):
+                    streams[stream.objgen] = stream
+                    named.setdefault(stream.objgen, str(item.get("/UF") or item.get("/F") or ""))
+    for place, stream in streams.items():
+        yield named.get(place, ""), stream
+
+
+def _chunks(stream: Any) -> Iterator[bytes]:
+    names, plain = _filters(stream)
+    raw = stream.read_raw_bytes()
+    if plain and len(names) <= _MOST_FILTERS:
+        chunks: Iterator[bytes] = iter((bytes(raw),))
+        for _ in names:
+            chunks = _inflated(chunks)
+        yield from chunks
+    elif len(raw) <= _SMALL_BYTES:
+        yield stream.read_bytes()
+    else:
+        raise ValueError(f"packed with {', '.join(names[:_MOST_FILTERS])}")
+
+
+def _filters(stream: Any) -> tuple[list[str], bool]:
+    """The filters of a stream, and whether it is deflated only, without predictors."""
+    item = stream.get("/Filter")
+    if item is None:
+        return [], True
+    names = [str(name) for name in item] if isinstance(item, pikepdf.Array) else [str(item)]
+    return names, all(name in ("/FlateDecode", "/Fl") for name in names) and stream.get("/DecodeParms") is None
+
+
+def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj()
+    for chunk in chunks:
+        while chunk and not unpacker.eof:
+            yield unpacker.decompress(chunk, CHUNK_BYTES)
+            chunk = unpacker.unconsumed_tail
