@@ -35,8 +35,6 @@ def test_an_idle_gateway_ends_at_once(gateway: Start, hop: Hop, number: signal.S
     assert up.log()[-1]["event"] == "stopped"
     assert not [line for line in up.log() if line["level"] in ("error", "warning")]
     until(lambda: not any(_lives(pid) for pid in children), "scan processes to end")
-    up.restart()
-    assert up.send(CLEAN, "reader@house.example").code == 250
 
 
 def _lives(pid: str) -> bool:

@@ -33,7 +33,17 @@ from mailward.values.address import NULL, Address, AddressError
 from mailward.values.check import Check, Health
 from mailward.values.decision import Call, Copy, Decision, Verdict
 from mailward.values.delivery import Content, Delivery, NextHop, Result, Status
-from mailward.values.edit import AddHeader, DeletePart, Edit, PrefixSubject, RemoveHeader, ReplaceContent, ReplacePart
+from mailward.values.edit import (
+    AddHeader,
+    AppendText,
+    ChangeHeader,
+    DeletePart,
+    Edit,
+    PrefixSubject,
+    RemoveHeader,
+    ReplaceContent,
+    ReplacePart,
+)
 from mailward.values.envelope import Envelope, MessageInfo, Recipient, Sender, Session
 from mailward.values.errors import (
     ConfigError,
@@ -71,10 +81,12 @@ __all__ = [
     "AddHeader",
     "Address",
     "AddressError",
+    "AppendText",
     "Bounce",
     "Bounced",
     "ByteSize",
     "Call",
+    "ChangeHeader",
     "Check",
     "Clock",
     "ConfigError",

@@ -15,6 +15,9 @@ from attrs import evolve, field, frozen
 from harness.trace import untraced
 from harness.wait import until
 
+KEYWORDS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
+"""What the next hop offers after EHLO, unless a test says otherwise."""
+
 Answer = Callable[[str, str], str | None]
 """Told verb (``.`` for end of data) and argument: the reply to give instead of the usual one, or None."""
 
@@ -49,7 +52,7 @@ class Hop(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), _Conversation)
         self.port = int(self.server_address[1])
         self.answer: Answer = ordinary
-        self.keywords: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
+        self.keywords: tuple[str, ...] = KEYWORDS
         self.arrived: list[Arrived] = []
         self.lock = threading.Lock()
 

@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailward.mime import LimitExceeded, Limits, Message, decode_text, detect
-from mailward.mime.decode import base64_stream, base64_whole, quoted_stream, quoted_whole
+from mailward.mime.base64text import base64_stream, base64_whole
+from mailward.mime.decode import quoted_stream, quoted_whole
 
 
 def leaf(body: bytes, encoding: str, kind: str = "application/octet-stream", **limits: int):

@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any, Protocol
 
 from mailward.engine.instance import Implementation
@@ -83,6 +84,16 @@ async def _finish(answer: Any, collect: Collect) -> Any:
     return collect(answer)
 
 
+async def _awaited(function: Callable[..., Any], arguments: dict[str, Any], collect: Collect, timeout_s: float) -> Any:
+    started = monotonic()
+    async with asyncio.timeout(_bound(timeout_s)):
+        answer = await _finish(function(**arguments), collect)
+    if monotonic() - started > timeout_s:
+        # it never waited for anything, so nothing could interrupt it
+        raise TimeoutError
+    return answer
+
+
 def fault(error: BaseException) -> PluginFault:
     """What an exception of a plugin is called in findings and events: its type, text and place."""
     if isinstance(error, (_Overdue, TimeoutError)):
@@ -101,8 +112,7 @@ class TimerBridge:
         """See `Bridge`."""
         try:
             if implementation.is_async:
-                async with asyncio.timeout(_bound(timeout_s)):
-                    return await _finish(implementation.function(**arguments), collect)
+                return await _awaited(implementation.function, arguments, collect, timeout_s)
             return _TIMER.call(implementation.function, arguments, collect, timeout_s)
         except MailwardError:
             raise
@@ -128,8 +138,7 @@ class ThreadBridge:
         """See `Bridge`."""
         try:
             if implementation.is_async:
-                async with asyncio.timeout(_bound(timeout_s)):
-                    return await _finish(implementation.function(**arguments), collect)
+                return await _awaited(implementation.function, arguments, collect, timeout_s)
             if implementation.quick:
                 return _TIMER.call(implementation.function, arguments, collect, timeout_s)
             return await self._in_thread(implementation.function, arguments, collect, timeout_s)

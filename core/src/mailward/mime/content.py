@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from mailward.mime.decode import Report, base64_stream, base64_whole, quoted_stream, quoted_whole, uu_stream
+from mailward.mime.base64text import Report, base64_stream, base64_whole
+from mailward.mime.decode import quoted_stream, quoted_whole, uu_stream
 from mailward.mime.limits import MIB
 from mailward.mime.source import Source
 from mailward.mime.uuencode import first_block

@@ -12,8 +12,8 @@ from typing import Protocol
 from mailward.mime.errors import MemberError
 from mailward.mime.limits import MIB
 from mailward.mime.source import Source
+from mailward.mime.zip_records import DEFLATED, STORED
 
-STORED, DEFLATED = 0, 8
 STEP_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
 _MOST_DICTIONARY_BYTES = 64 * MIB
@@ -156,7 +156,7 @@ class Inflow:
         self.ended = False
 
     def __iter__(self) -> Iterator[bytes]:
-        """The content in pieces of at most `STEP_BYTES`; raises MemberError where it is damaged or of no known method."""
+        """The content in pieces of at most `STEP_BYTES`; raises MemberError where damaged or of no known method."""
         make = _DECODERS.get(self._method)
         if make is None:
             name = _NAMES.get(self._method, "unknown")

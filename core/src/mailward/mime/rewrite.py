@@ -12,13 +12,14 @@ from mailward.values.edit import Splice
 class HeaderRewrite:
     """The changes of the header of one part that lies in the raw message; gives splices."""
 
-    __slots__ = ("_added", "_base", "_line_end", "_part", "_removed", "_top", "separated")
+    __slots__ = ("_added", "_base", "_changed", "_line_end", "_part", "_removed", "_top", "separated")
 
     def __init__(self, part: Part, line_end: bytes) -> None:
         self._part = part
         self._line_end = line_end
         self._base = part.place.start - part.place.source.start
         self._removed: set[int] = set()
+        self._changed: dict[int, bytes] = {}
         self._added: list[bytes] = []
         self._top: list[bytes] = []
         self.separated = False
@@ -27,6 +28,16 @@ class HeaderRewrite:
         """Remove every field of these names, continuation lines too."""
         wanted = {name.lower() for name in names}
         self._removed |= {n for n, name in enumerate(self._part.headers.names) if name in wanted}
+
+    def change(self, name: str, field: bytes) -> None:
+        """Put a field (with its line end) in the place of the first of its name, of which no other stays."""
+        places = [n for n, one in enumerate(self._part.headers.names) if one == name.lower()]
+        if not places:
+            self.add_on_top(field)
+            return
+        self._removed |= set(places[1:])
+        self._removed.discard(places[0])
+        self._changed[places[0]] = field
 
     def add(self, *fields: bytes) -> None:
         """Add fields (without line ends) after the last one."""
@@ -46,7 +57,7 @@ class HeaderRewrite:
         for n, (extent, header) in enumerate(zip(headers.extents(), headers, strict=True)):
             if header.name.lower() != name or n in self._removed:
                 continue
-            missing = [text for text in texts if text not in _leading(header.value, texts)]
+            missing = [text for text in texts if text not in leading(header.value, texts)]
             if missing:
                 value = header.raw.lstrip()
                 at = self._base + extent.value + len(header.raw) - len(value)
@@ -71,11 +82,15 @@ class HeaderRewrite:
             yield Splice(self._base, self._base, top)
         for n in sorted(self._removed):
             yield Splice(self._base + extents[n].start, self._base + extents[n].end, b"")
+        for n, field in self._changed.items():
+            start, end = extents[n].start, extents[n].end
+            data = field if block.endswith(b"\n", start, end) else field.removesuffix(self._line_end)
+            yield Splice(self._base + start, self._base + end, data)
         if added:
             yield Splice(self._base + last, self._base + last, added)
 
 
-def _leading(value: str, texts: list[str]) -> set[str]:
+def leading(value: str, texts: list[str]) -> set[str]:
     """Those of ``texts`` that stand at the beginning of ``value``, one after the other."""
     found = set[str]()
     while present := next((text for text in texts if text not in found and value.startswith(text)), ""):

@@ -6,8 +6,8 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from mailward.mime.base64text import base64_whole
 from mailward.mime.charset import decode_text
-from mailward.mime.decode import base64_whole
 
 _WORD = re.compile(rb"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _FOLD = re.compile(rb"(?<![ \t])[ \t]*+\r?\n[ \t]*+")

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from attrs import frozen
-
 from mailward.mime.containers import CONTAINER_TYPES
-from mailward.mime.inflow import DEFLATED, STORED, Inflow
+from mailward.mime.inflow import Inflow
 from mailward.mime.member import Member
 from mailward.mime.part import Part
 from mailward.mime.source import Source
 from mailward.mime.zip_records import (
+    DEFLATED,
     END,
     LOCAL,
     SPANNED,
+    STORED,
     TAIL_BYTES,
     Directory,
+    Entry,
     Record,
     ends_in,
     last_directories,
@@ -34,8 +35,6 @@ _TYPE = "application/zip"
 _PROGRAMS = frozenset(("application/x-dosexec", "application/x-elf", "text/x-script", ""))
 _MOST_ENTRIES = 50_000
 _MOST_HIDDEN_ENDS = 100
-_MOST_READINGS = 4
-_EMPTY_BYTES = 2
 _SMALLEST_BYTES = 22
 
 
@@ -83,54 +82,6 @@ def _area(part: Part) -> Source:
     return Source(source.data, start, end)
 
 
-@frozen(slots=True)
-class _Entry:
-    """One local header, or none where it is missing, and the central records that point to it."""
-
-    at: int
-    local: Record | None
-    records: tuple[Record, ...]
-
-    @property
-    def views(self) -> list[Record]:
-        """Everything that is said about the entry, the central directory first."""
-        return [*self.records, *([self.local] if self.local is not None else [])]
-
-    @property
-    def names(self) -> list[str]:
-        return list(dict.fromkeys(name for view in self.views for name in view.names()))
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether nothing but a folder is meant; one that claims some content is a file with an odd name."""
-        return all(view.name.endswith(b"/") and not view.size and view.packed <= _EMPTY_BYTES for view in self.views)
-
-    def differences(self) -> list[str]:
-        """In what the local header and the central records disagree."""
-        found = dict[str, None]()
-        first = self.views[0]
-        for view in self.views[1:]:
-            if view.names()[:1] != first.names()[:1]:
-                found["name"] = None
-            if view.method != first.method:
-                found["method"] = None
-            if view.encrypted != first.encrypted:
-                found["encryption"] = None
-            if view.sized and (view.packed, view.size, view.crc) != (first.packed, first.size, first.crc):
-                found["size"] = None
-        return list(found)
-
-    def readings(self, room: int) -> list[tuple[int, int]]:
-        """(method, packed size) of each way to read the data; ``room`` is the size where none is stated."""
-        views = [view for view in self.views if view.sized]
-        sizes = dict.fromkeys(view.packed for view in views) or {room: None}
-        stored = dict.fromkeys([*sizes, *(view.size for view in views)])
-        found = list[tuple[int, int]]()
-        for method in dict.fromkeys(view.method for view in self.views):
-            found += [(method, size) for size in stored] if method == STORED else [(method, max(sizes))]
-        return found[:_MOST_READINGS]
-
-
 class _Archive:
     """One archive while it is read: what was told and which bytes are accounted for."""
 
@@ -168,7 +119,7 @@ class _Archive:
             self._told.add(rule)
             yield Finding(kind, "core", rule, self._part.path, name, detail=detail)
 
-    def _entries(self, directories: Sequence[Directory]) -> list[_Entry]:
+    def _entries(self, directories: Sequence[Directory]) -> list[Entry]:
         """The entries that directories list and that were not seen before, in order; what they cover is noted."""
         area, grouped = self._area, dict[int, list[Record]]()
         for directory in directories:
@@ -182,9 +133,9 @@ class _Archive:
                 if at not in self._seen:
                     grouped.setdefault(at, []).append(record)
         self._seen.update(grouped)
-        return [_Entry(at, read_local(area, at), tuple(dict.fromkeys(found))) for at, found in grouped.items()]
+        return [Entry(at, read_local(area, at), tuple(dict.fromkeys(found))) for at, found in grouped.items()]
 
-    def _remarks(self, directories: Sequence[Directory], entries: Sequence[_Entry]) -> Iterator[Finding]:
+    def _remarks(self, directories: Sequence[Directory], entries: Sequence[Entry]) -> Iterator[Finding]:
         """What is remarkable about the archive as a whole: another file before it, overlapping entries, counts."""
         area, reached = self._area, self._area.start
         found = sorted((entry.at, self._end_of(entry)) for entry in entries if entry.local is not None)
@@ -206,12 +157,12 @@ class _Archive:
             yield from self._tell(Kind.AMBIGUOUS, "zip_directory", detail)
 
     @staticmethod
-    def _end_of(entry: _Entry) -> int:
+    def _end_of(entry: Entry) -> int:
         if entry.local is None:
             return entry.at
         return entry.local.end + max((view.packed for view in entry.views if view.sized), default=0)
 
-    def _read(self, entry: _Entry, gap_end: int = 0) -> Iterator[Member | Finding]:
+    def _read(self, entry: Entry, gap_end: int = 0) -> Iterator[Member | Finding]:
         """One entry in every reading, with its remarks."""
         if entry.is_folder:
             if entry.local is not None:
@@ -242,11 +193,11 @@ class _Archive:
         self._extents.append((entry.at, reached))
 
     @staticmethod
-    def _content(inflow: Inflow, entry: _Entry) -> Iterator[bytes]:
+    def _content(inflow: Inflow, entry: Entry) -> Iterator[bytes]:
         yield from inflow
         inflow.verify({(view.size, view.crc) for view in entry.views if view.sized})
 
-    def _cut(self, inflow: Inflow, entry: _Entry, name: str, method: int, packed: int) -> Iterator[Member | Finding]:
+    def _cut(self, inflow: Inflow, entry: Entry, name: str, method: int, packed: int) -> Iterator[Member | Finding]:
         """Where there is more content than a header states: what a client shows that stops there."""
         if not inflow.ended or method == STORED or entry.local is None:
             return
@@ -291,6 +242,6 @@ class _Archive:
                     if not self._told & {"unopened", "multivolume"}:
                         detail = "members have a local header and are not in the directory: they are read"
                         yield from self._tell(Kind.AMBIGUOUS, "zip_hidden", detail)
-                    yield from self._read(_Entry(at, local, ()), end)
+                    yield from self._read(Entry(at, local, ()), end)
                     following = max(following, self._extents[-1][1])
                 at = area.find(LOCAL, following, min(end + len(LOCAL) - 1, area.end))

@@ -18,6 +18,7 @@ LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 END64, LOCATOR64, SPANNED = b"PK\x06\x06", b"PK\x06\x07", b"PK\x07\x08"
 TAIL_BYTES = 22 + 0xFFFF
 """The end record and its longest comment: where an end record can stand."""
+STORED, DEFLATED = 0, 8
 ENCRYPTED, DESCRIPTOR, UTF8 = 0x1, 0x8, 0x800
 _HIDING = ENCRYPTED | 0x40 | 0x2000
 _AES = 99
@@ -31,6 +32,8 @@ _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
 _NEWEST_VERSION = 100
 _METHODS = frozenset((*range(21), *range(93, 100)))
 _LONGEST_NAME = 4096
+_MOST_READINGS = 4
+_EMPTY_BYTES, _EMPTY_PACKED_BYTES = 2, 32
 
 
 @frozen(slots=True)
@@ -85,6 +88,60 @@ class Record:
             found.insert(0 if valid else len(found), unicode[5:].decode("utf-8", "replace"))
         found += [one.partition("\0")[0] for one in found if "\0" in one]
         return list(dict.fromkeys(one for one in found if one))
+
+
+@frozen(slots=True)
+class Entry:
+    """One local header, or none where it is missing, and the central records that point to it."""
+
+    at: int
+    local: Record | None
+    records: tuple[Record, ...]
+
+    @property
+    def views(self) -> list[Record]:
+        """Everything that is said about the entry, the central directory first."""
+        return [*self.records, *([self.local] if self.local is not None else [])]
+
+    @property
+    def names(self) -> list[str]:
+        """Every name that some client may show, the one most clients show first."""
+        return list(dict.fromkeys(name for view in self.views for name in view.names()))
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether nothing but a folder is meant; one that claims some content is a file with an odd name."""
+        return all(
+            view.name.endswith(b"/")
+            and not view.size
+            and view.packed <= (_EMPTY_BYTES if view.method in (STORED, DEFLATED) else _EMPTY_PACKED_BYTES)
+            for view in self.views
+        )
+
+    def differences(self) -> list[str]:
+        """In what the local header and the central records disagree."""
+        found = dict[str, None]()
+        first = self.views[0]
+        for view in self.views[1:]:
+            if view.names()[:1] != first.names()[:1]:
+                found["name"] = None
+            if view.method != first.method:
+                found["method"] = None
+            if view.encrypted != first.encrypted:
+                found["encryption"] = None
+            if view.sized and (view.packed, view.size, view.crc) != (first.packed, first.size, first.crc):
+                found["size"] = None
+        return list(found)
+
+    def readings(self, room: int) -> list[tuple[int, int]]:
+        """(method, packed size) of each way to read the data; ``room`` is the size where none is stated."""
+        views = [view for view in self.views if view.sized]
+        sizes = dict.fromkeys(view.packed for view in views) or {room: None}
+        stored = dict.fromkeys([*sizes, *(view.size for view in views)])
+        found = list[tuple[int, int]]()
+        for method in dict.fromkeys(view.method for view in self.views):
+            found += [(method, size) for size in stored] if method == STORED else [(method, max(sizes))]
+        return found[:_MOST_READINGS]
 
 
 @frozen(slots=True)

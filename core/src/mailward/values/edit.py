@@ -12,14 +12,18 @@ class Edit:
 
 @frozen
 class DeletePart(Edit):
-    """Take the part at ``path`` out; where its container cannot be rewritten, the container goes."""
+    """Take the part at ``path`` out (SAV-AV-06).
+
+    A member of a container gives way to a text file ``DELETEDn.TXT``, n counting those of the container;
+    where the container cannot be written again, the container goes.
+    """
 
     path: str
 
 
 @frozen
 class ReplacePart(Edit):
-    """Put a text/plain part with ``text`` in the place of the part at ``path``."""
+    """Put a text/plain part, or in a container a file, with ``text`` in the place of the part at ``path``."""
 
     path: str
     text: str
@@ -43,6 +47,14 @@ class AddHeader(Edit):
 
 
 @frozen
+class ChangeHeader(Edit):
+    """Give the first header field of this name another value and remove the others; added where there is none."""
+
+    name: str
+    value: str
+
+
+@frozen
 class RemoveHeader(Edit):
     """Remove every header field of this name from the message's own header."""
 
@@ -54,6 +66,18 @@ class PrefixSubject(Edit):
     """Put ``text`` and a space before the subject, unless it is there already."""
 
     text: str
+
+
+@frozen
+class AppendText(Edit):
+    """Put ``text`` at the end of what the message shows, in every form it is shown in: a disclaimer.
+
+    ``html`` is for HTML bodies; where it is empty they get ``text``. Signed, encrypted and attached parts
+    stay as they are; where nothing can take the text, it becomes a part of its own.
+    """
+
+    text: str
+    html: str = ""
 
 
 @frozen

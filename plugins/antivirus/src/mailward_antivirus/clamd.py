@@ -102,10 +102,11 @@ class Clamd:
         return report
 
     async def _blame(self, fault: Fault, detail: str) -> Report:
-        well = await self._answers_ping()
+        well = await self.answers_ping()
         return unchecked(fault, detail) if well else unchecked(Fault.SCANNER, f"{detail}, nor does it answer a PING")
 
-    async def _answers_ping(self) -> bool:
+    async def answers_ping(self) -> bool:
+        """Whether clamd is there and well."""
         try:
             async with asyncio.timeout(min(PING_TIMEOUT_S, self.timeout_s)):
                 reader, writer = await self.address.open()

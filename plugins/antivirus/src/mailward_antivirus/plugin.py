@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import ClassVar
 
-from mailward import Decision, Finding, Kind, Message, Part, Plugin, Repair, ReplaceContent, Scan, hookimpl
+from mailward import Check, Decision, Finding, Kind, Message, Part, Plugin, Repair, ReplaceContent, Scan, hookimpl
 from mailward_antivirus.clamd import Clamd, ClamdAddress
 from mailward_antivirus.hashlist import HashList
 from mailward_antivirus.remedy import KINDS, remedy, with_text
@@ -35,6 +36,22 @@ class Antivirus(Plugin):
     def reload(self) -> None:
         """Read the hash lists again; where one is bad, the old ones stay."""
         self._equip()
+
+    @hookimpl
+    async def check(self) -> AsyncIterator[Check]:
+        """Whether clamd answers, and what is known without it."""
+        known = 0
+        for engine in self.engines:
+            if isinstance(engine, Clamd):
+                up = await engine.answers_ping()
+                detail = f"clamd at {engine.address} {'answers' if up else 'does not answer'}"
+                yield Check("clamd", up, detail, "start clamd, or correct antivirus.clamd; until then mail is deferred")
+            elif isinstance(engine, Signatures):
+                known = len(engine.hashes)
+        detail = f"{known} signatures{' and the EICAR test file' if self.settings.eicar else ''}"
+        enough = bool(known or self.settings.clamd)
+        advice = "name hash lists in antivirus.signatures, or a scanner in antivirus.clamd"
+        yield Check("signatures", enough, detail, advice, warning=True)
 
     @hookimpl
     async def scan_message(self, message: Message, scan: Scan) -> list[Finding]:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mailward import Finding, Member, Part
-from mailward_archives.content import CHUNK_BYTES, Content, encrypted, limit, reason, unopened
+from mailward_archives.content import Content, encrypted, limit, reason, unopened
+from mailward_archives.inflate import inflated_from
 
 try:
     import pikepdf
@@ -95,7 +96,7 @@ def _chunks(stream: Any) -> Iterator[bytes]:
     if plain and len(names) <= _MOST_FILTERS:
         chunks: Iterator[bytes] = iter((bytes(raw),))
         for _ in names:
-            chunks = _inflated(chunks)
+            chunks = inflated_from(chunks, zlib.MAX_WBITS)
         yield from chunks
     elif len(raw) <= _SMALL_BYTES:
         yield stream.read_bytes()
@@ -110,11 +111,3 @@ def _filters(stream: Any) -> tuple[list[str], bool]:
         return [], True
     names = [str(name) for name in item] if isinstance(item, pikepdf.Array) else [str(item)]
     return names, all(name in ("/FlateDecode", "/Fl") for name in names) and stream.get("/DecodeParms") is None
-
-
-def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj()
-    for chunk in chunks:
-        while chunk and not unpacker.eof:
-            yield unpacker.decompress(chunk, CHUNK_BYTES)
-            chunk = unpacker.unconsumed_tail

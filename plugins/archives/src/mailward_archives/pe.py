@@ -1,8 +1,8 @@
 """Programs for Windows: what lies in or behind one that is a file by itself (PE/COFF).
 
-Self-extracting archives carry their archive behind the last section; droppers carry programs among
-their data. The former is a member from its signature on, the latter as long as its own section
-table says.
+Self-extracting archives and installers carry their files behind the last section; droppers carry
+programs among their data; packers hide one until it runs. Each is a member: archives from their
+signature on, programs as long as their own section table says.
 """
 
 from __future__ import annotations
@@ -12,19 +12,23 @@ import struct
 from collections.abc import Iterator
 
 from mailward import Finding, Member, Part
+from mailward_archives import autoit, emulator, installshield, sevenzip
 from mailward_archives.buffer import Data, data_of, pieces
-from mailward_archives.content import limit
+from mailward_archives.content import limit, unopened
+from mailward_archives.image import ImageError, parse_image
+from mailward_archives.settings import ArchivesSettings
 
 _ARCHIVE = re.compile(
-    rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|MSCF\0\0\0\0|ISc\(|\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1|BZh[1-9]1AY&SY"
-    rb"|\xfd7zXZ\0|\x1f\x8b\x08|\xef\xbe\xad\xdeNullsoftInst|InstallShield\0"
+    rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|MSCF\0\0\0\0|\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1|BZh[1-9]1AY&SY|\xfd7zXZ\0"
 )
-_EXTENSIONS = {b"PK": "zip", b"Ra": "rar", b"7z": "7z", b"MS": "cab", b"IS": "cab", b"\xd0\xcf": "msi", b"BZ": "bz2"}
-_MORE = {b"\xfd7": "xz", b"\x1f\x8b": "gz"}
+_EXTENSIONS = {b"PK": "zip", b"Ra": "rar", b"7z": "7z", b"MS": "cab", b"\xd0\xcf": "msi", b"BZ": "bz2", b"\xfd7": "xz"}
+_NSIS = b"\xef\xbe\xad\xdeNullsoftInst"
 _MZ = re.compile(rb"MZ")
 _PROGRAM = b"PE\0\0"
 _MOST_EMBEDDED = 100
 _MOST_SECTIONS = 96
+_EMULATED_MOST_BYTES = 8 * 1024 * 1024
+_IMAGE_MOST_BYTES = 64 * 1024 * 1024
 
 
 def program_end(data: Data, start: int) -> int:
@@ -46,44 +50,84 @@ def program_end(data: Data, start: int) -> int:
     return min(start + end, len(data))
 
 
-def overlay(data: Data) -> tuple[int, str] | None:
-    """Where an archive begins behind the last section, and its extension."""
-    start = program_end(data, 0)
-    match = _ARCHIVE.search(data, start) if start else None
-    if match is None:
-        return None
-    key = match[0][:2]
-    return match.start(), _EXTENSIONS.get(key) or _MORE.get(key, "bin")
-
-
-def programs(data: Data) -> Iterator[tuple[int, int]]:
-    """Start and end of every program inside the content but the one that it is."""
-    at = 1
+def programs(data: Data, start: int = 1) -> Iterator[tuple[int, int]]:
+    """Start and end of every program from ``start`` on; what lies inside one of them is its own affair."""
+    at = start
     while (match := _MZ.search(data, at)) is not None:
-        start = match.start()
-        end = program_end(data, start)
-        if end > start + 64:
-            yield start, end
+        begin = match.start()
+        end = program_end(data, begin)
+        if end > begin + 64:
+            yield begin, end
             at = end
         else:
-            at = start + 2
+            at = begin + 2
 
 
-def read_pe(part: Part) -> Iterator[Member | Finding] | None:
-    """The archive behind a program and the programs inside it; None where there are none."""
+def archive(data: Data, start: int) -> tuple[int, str] | None:
+    """Where an archive begins, and its extension; looked for from ``start`` on."""
+    match = _ARCHIVE.search(data, start)
+    return None if match is None else (match.start(), _EXTENSIONS[match[0][:2]])
+
+
+def read_pe(part: Part, settings: ArchivesSettings) -> Iterator[Member | Finding]:
+    """Everything that is found in and behind a program; nothing where there is nothing."""
     with data_of(part) as data:
-        if overlay(data) is None and next(programs(data), None) is None:
-            return None
-    return _members(part)
+        end = program_end(data, 0)
+        if not end:
+            return
+        if end < len(data):
+            # Without what is behind it, a known program has its known hash again.
+            yield Member("program.exe", pieces(data, 0, end), size_hint=end)
+            yield from _behind(part, data, end, settings)
+        if settings.reads("autoit") and data.find(autoit.MARK) >= 0:
+            yield from autoit.unpack_script(part, data)
+        yield from _embedded(part, data)
+        if settings.emulate:
+            yield from _emulated(part, data)
 
 
-def _members(part: Part) -> Iterator[Member | Finding]:
-    with data_of(part) as data:
-        archive = overlay(data)
-        if archive is not None:
-            yield Member(f"overlay.{archive[1]}", pieces(data, archive[0], len(data)))
-        for number, (start, end) in enumerate(programs(data), 1):
-            if number > _MOST_EMBEDDED:
-                yield limit(part, "max_embedded", f"pe: more than {_MOST_EMBEDDED} programs inside one")
-                return
-            yield Member(f"embedded{number}.exe", pieces(data, start, end))
+def _behind(part: Part, data: Data, start: int, settings: ArchivesSettings) -> Iterator[Member | Finding]:
+    """What an installer or self-extracting archive carries."""
+    items = installshield.listed(data, start)
+    setup = data.find(installshield.MARK, start)
+    if items:
+        yield from installshield.unpack_list(part, data, items)
+    elif setup >= 0:
+        yield from installshield.unpack_setup(part, data, setup)
+    elif data.find(_NSIS, start) >= 0:
+        if sevenzip.missing():
+            yield unopened(part, f"nsis: needs {sevenzip.missing()}")
+        else:
+            limits = settings.program_timeout_s, settings.program_memory_bytes
+            yield from sevenzip.SevenZip("nsis", "Nsis", *limits)(part)
+    elif (found := archive(data, start)) is not None:
+        yield Member(f"overlay.{found[1]}", pieces(data, found[0], len(data)))
+
+
+def _embedded(part: Part, data: Data, start: int = 1, prefix: str = "embedded") -> Iterator[Member | Finding]:
+    for number, (begin, end) in enumerate(programs(data, start), 1):
+        if number > _MOST_EMBEDDED:
+            yield limit(part, "max_embedded", f"pe: more than {_MOST_EMBEDDED} programs inside one")
+            return
+        yield Member(f"{prefix}{number}.exe", pieces(data, begin, end))
+
+
+def _emulated(part: Part, data: Data) -> Iterator[Member | Finding]:
+    """What a packed program holds once its packer has run."""
+    if len(data) > _EMULATED_MOST_BYTES:
+        return
+    program = data[:]
+    try:
+        image = parse_image(program, _IMAGE_MOST_BYTES)
+    except ImageError:
+        return
+    if not image.looks_packed:
+        return
+    if emulator.missing():
+        yield unopened(part, f"pe: packed, needs {emulator.missing()}")
+        return
+    for number, memory in enumerate(emulator.unpacked(program, image), 1):
+        yield Member(f"memory{number}.bin", (memory,))
+        if (found := archive(memory, 0)) is not None:
+            yield Member(f"memory{number}.{found[1]}", (memory[found[0] :],))
+        yield from _embedded(part, memory, prefix=f"memory{number}-")

@@ -11,7 +11,7 @@ from mailward import ByteSize, Seconds, between, setting
 FORMATS = (
     *("tar", "gzip", "bzip2", "xz", "lzma", "zstd", "compress", "zip", "7z", "rar", "cab", "arj", "lha", "iso", "cpio"),
     *("ar", "rpm", "chm", "szdd", "sis", "image", "ole", "rtf", "pdf", "tnef", "mbox", "binhex", "yenc", "data_uri"),
-    *("base64", "pe", "unpack_pe"),
+    *("base64", "pe", "autoit"),
 )
 """The names of the formats, as the settings say them."""
 
@@ -27,6 +27,9 @@ class ArchivesSettings:
     """``[archives]``: which containers are opened, and what the program beside us may use."""
 
     without: tuple[str, ...] = setting((), validator=_formats, help="formats that are not opened")
+    emulate: bool = setting(
+        False, help="run the packers of packed programs in an emulated processor, to see what they hide"
+    )
     program_timeout_s: Seconds = setting(
         Seconds(20.0), validator=between(1, 600), help="time for one call of the 7-Zip program"
     )

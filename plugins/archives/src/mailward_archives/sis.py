@@ -22,7 +22,7 @@ UID = b"\x19\x04\x00\x10"
 """The third UID, at byte 8."""
 
 _EPOC6 = b"\x12\x3a\x00\x10"
-_NOT_PACKED = 0x0008
+_UNICODE, _NOT_PACKED = 0x0001, 0x0008
 _MOST_FILES = 5000
 _LONGEST_NAME = 1024
 _SIMPLE, _MULTILINGUAL = 0, 1
@@ -60,16 +60,18 @@ def parse(data: Data) -> tuple[tuple[File, ...], bool]:
     """The files, and whether they are packed; struct.error where the records do not fit."""
     languages, count = struct.unpack_from("<HH", data, 18)
     (options,) = struct.unpack_from("<H", data, 36)
-    (at,) = struct.unpack_from("<I", data, 56)
-    step = 8 if bytes(data[4:8]) == _EPOC6 else 4
+    (at,) = struct.unpack_from("<I", data, 52)
+    coding = "utf-16-le" if options & _UNICODE else "cp1252"
+    tail = 8 if bytes(data[4:8]) == _EPOC6 else 0
     files = list[File]()
     for _ in range(min(count, _MOST_FILES)):
         (kind,) = struct.unpack_from("<I", data, at)
         if kind not in (_SIMPLE, _MULTILINGUAL):
             at += _RECORD_BYTES.get(kind, 12)
             continue
-        name = _name(data, at + 4 + 2 * step)
+        name = _name(data, at + 20, coding)
         at, found = _record(data, at, languages if kind == _MULTILINGUAL else 1, name)
+        at += tail
         files += found
         if len(files) > _MOST_FILES:
             break
@@ -84,9 +86,9 @@ def _record(data: Data, at: int, languages: int, name: str) -> tuple[int, list[F
     places = struct.unpack_from(f"<{languages}I", data, start + 4 * languages)
     full = struct.unpack_from(f"<{languages}I", data, start + 8 * languages)
     found = [File(name, place, size, whole) for place, size, whole in zip(places, sizes, full, strict=True)]
-    return start + 12 * languages + 8, found
+    return start + 12 * languages, found
 
 
-def _name(data: Data, at: int) -> str:
+def _name(data: Data, at: int, coding: str) -> str:
     length, place = struct.unpack_from("<II", data, at)
-    return data[place : place + min(length, _LONGEST_NAME)].decode("utf-16-le", "replace").rpartition("\\")[2]
+    return data[place : place + min(length, _LONGEST_NAME)].decode(coding, "replace").rpartition("\\")[2]

@@ -75,7 +75,7 @@ FORMATS = (
     Format("mbox", ("application/mbox",), _plain(mbox.read_mbox)),
     Format("mbox", ("message/rfc822",), _plain(mbox.read_mail)),
     Format("binhex", ("application/mac-binhex40",), _plain(binhex.read_binhex)),
-    Format("pe", ("application/x-dosexec",), _plain(pe.read_pe)),
+    Format("pe", ("application/x-dosexec",), pe.read_pe),
 )
 """All formats that are told by type; those inside texts are looked for by `read_text`."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
-from mailward import Delivery, NextHop, Plugin, Recipient, Reply, Result, Sender, Session, hookimpl
+from mailward import Check, Delivery, NextHop, Plugin, Recipient, Reply, Result, Sender, Session, hookimpl
 from mailward_relay.admission import Admission
+from mailward_relay.checks import MOST_HOPS, check_hop, named_hops
 from mailward_relay.exchange import Exchange
 from mailward_relay.link import Opener
 from mailward_relay.maildir import MaildirTransport
@@ -35,8 +37,9 @@ class Relay(Plugin):
             forbidden_characters=settings.forbidden_characters,
         )
         self._exchange = Exchange(context.resolver, context.hostname, settings.mx_port)
+        self._opener = Opener(settings, context.hostname, context.resolver, context.log)
         self._pool = Pool(
-            Opener(settings, context.hostname, context.resolver, context.log).open,
+            self._opener.open,
             max_per_host=settings.max_per_host,
             max_messages=settings.max_messages,
             idle_s=settings.idle_s,
@@ -55,6 +58,16 @@ class Relay(Plugin):
     async def stop(self) -> None:
         """Part from the next hops."""
         await self._pool.close()
+
+    @hookimpl
+    async def check(self) -> list[Check]:
+        """Whether the next hops that the tables name are there, and whether the tables let everybody in."""
+        hops = named_hops(self.settings, self.context.resolve_path)[:MOST_HOPS]
+        found = await asyncio.gather(*(check_hop(hop, self._opener.open) for hop in hops))
+        if self._routes.local.is_everything:
+            detail = "local has the entry *: every domain is local, and everybody may relay"
+            found.append(Check("relaying", False, detail, "name the domains of the house in relay.local", warning=True))
+        return found
 
     @hookimpl(quick=True)
     def mail_from(self, sender: Sender) -> Reply | None:

@@ -1,0 +1,87 @@
+"""New bodies in the transfer encoding that a part has already (RFC 2045 section 6)."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterator
+
+from mailward.mime.checks import boundary_of
+from mailward.mime.decode import quoted_whole
+from mailward.mime.part import Part
+from mailward.mime.source import Source
+
+_LONGEST_LINE, _SHORTEST_LINE = 76, 40
+_LINES_A_STEP = 4096
+_COMPARED_BYTES = 64 * 1024
+
+
+def base64_body(content: Source, line_end: bytes, columns: int = _LONGEST_LINE) -> bytes:
+    """A content in base64, no line end after the last line."""
+    return line_end.join(_base64_lines(content, line_end, columns))
+
+
+def _base64_lines(content: Source, line_end: bytes, columns: int) -> Iterator[bytes]:
+    for chunk in content.chunks(content.start, content.end, columns // 4 * 3 * _LINES_A_STEP):
+        encoded = binascii.b2a_base64(chunk, newline=False)
+        yield line_end.join(encoded[at : at + columns] for at in range(0, len(encoded), columns))
+
+
+def base64_again(old: bytes, content: Source, line_end: bytes) -> bytes:
+    """A content in base64 laid out as the body before: lines of that length, and its end of the last line."""
+    first = old.split(b"\n", 1)[0].rstrip(b"\r")
+    fits = _SHORTEST_LINE <= len(first) <= _LONGEST_LINE and len(first) % 4 == 0
+    return base64_body(content, line_end, len(first) if fits else _LONGEST_LINE) + line_breaks_after(old)
+
+
+def line_breaks_after(old: bytes) -> bytes:
+    """The line breaks at the end of a body."""
+    tail = old[-64:]
+    return tail[len(tail.rstrip(b"\r\n")) :]
+
+
+def quoted_again(part: Part, content: bytes) -> bytes | None:
+    """A text in quoted-printable; None where it is not read back, or a line looks like the delimiter of a multipart."""
+    encoded = binascii.b2a_qp(content, istext=True)
+    if quoted_whole(encoded) != content or opens_delimiter(part, encoded):
+        return None
+    return encoded
+
+
+def opens_delimiter(part: Part, text: bytes) -> bool:
+    """Whether a line of ``text`` looks like a delimiter of a multipart around ``part``."""
+    lines = b"\n" + text
+    return any(b"\n--" + boundary in lines for boundary in boundaries_around(part))
+
+
+def boundaries_around(part: Part) -> Iterator[bytes]:
+    """The boundaries of the multiparts that a part lies in, the nearest first."""
+    above = part.parent
+    while above is not None:
+        if above.division is not None:
+            yield boundary_of(above.parameters)
+        above = above.parent
+
+
+def trimmed(start: int, old: bytes, new: bytes) -> tuple[int, int, bytes]:
+    """(start, end, data) of what differs when ``old``, which begins at ``start``, becomes ``new``."""
+    most = min(len(old), len(new))
+    head = _common(old, new, most)
+    tail = _common(old[head:][::-1], new[head:][::-1], most - head)
+    return start + head, start + len(old) - tail, new[head : len(new) - tail]
+
+
+def _common(one: bytes, other: bytes, most: int) -> int:
+    """How many bytes at the beginning are the same."""
+    at = 0
+    while at < most and one[at : at + _COMPARED_BYTES] == other[at : at + _COMPARED_BYTES]:
+        at += _COMPARED_BYTES
+    if at >= most:
+        return most
+    low, high = at, min(at + _COMPARED_BYTES, most)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[at:middle] == other[at:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
