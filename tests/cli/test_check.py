@@ -195,8 +195,6 @@ class House(Plugin):
         yield Check("scanner", self.started, "answers")
         yield Check("list", False, "missing", "write it")
 
-    def scan_part(self, part):
-        pass
 """
 
 
@@ -208,11 +206,13 @@ def test_plugins_say_what_they_depend_on(checked: Checked, tmp_path: Path) -> No
     assert (rows["house: list"]["health"], rows["house: list"]["advice"]) == ("failure", "write it")
 
 
-def test_a_method_that_looks_like_a_hook_is_pointed_at(checked: Checked, tmp_path: Path) -> None:
-    (tmp_path / "house.py").write_text(HOUSE)
-    _, rows = checked("['./house.py']")
-    assert rows["house: hooks"]["health"] == "warning"
-    assert "House.scan_part" in rows["house: hooks"]["detail"]
+def test_a_method_that_looks_like_a_hook_is_a_wrong_configuration(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "house.py").write_text(HOUSE + "\n    def scan_part(self, part):\n        return None\n")
+    (tmp_path / "mailward.toml").write_text("plugins = ['./house.py']\n[dns]\ntimeout_s = 0.1\n")
+    done = run("check", "-c", "mailward.toml")
+    assert done.status == 2
+    assert "scan_part" in done.err
+    assert "put @hookimpl above it" in done.err.replace("\n", " ")
 
 
 def test_shadow_mode_is_pointed_at(checked: Checked) -> None:

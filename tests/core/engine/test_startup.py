@@ -194,3 +194,13 @@ def test_a_plugin_that_does_not_start_stops_those_before_it(engine: Build) -> No
 
 def test_a_plugin_without_settings_has_none_to_set(engine: Build) -> None:
     assert "mine.x = 1: is not a setting" in problem(engine, Plugin, "[mine]\nx = 1")
+
+
+def test_a_method_named_like_a_hook_without_the_mark_is_an_error(engine: Build) -> None:
+    class Mine(Plugin):
+        def scan_part(self, part: Part) -> None:
+            return None
+
+    said = problem(engine, Mine)
+    assert "'scan_part', the name of a hook, without the mark" in said
+    assert "put @hookimpl above it" in said

@@ -97,20 +97,11 @@ async def _checks(config: Config) -> list[Check]:
 
 
 def _plugins(engine: Engine) -> Iterator[Check]:
-    """One row for each plugin, and one for each method that looks like a hook and is none."""
-    from mailward.hooks.markers import PROJECT
-    from mailward.hooks.specs import hooks
+    """One row for each plugin, and one for each that runs in shadow mode."""
     from mailward.values.check import Check
 
     for found in engine.policies.found:
         yield Check("loads", detail=f"{found.version} from {found.origin}".strip(), plugin=found.name)
-        for info in hooks():
-            method = getattr(found.kind, info.name, None)
-            if method is not None and callable(method) and not hasattr(method, f"{PROJECT}_impl"):
-                detail = (
-                    f"{found.kind.__name__}.{info.name} has the name of a hook but is not marked: it is never called"
-                )
-                yield Check("hooks", False, detail, f"put @hookimpl above def {info.name}", True, found.name)
     for instance in engine.policies.instances:
         if instance.shadow:
             detail = "in shadow mode: it runs, and nothing that it decides is applied"

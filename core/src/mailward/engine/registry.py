@@ -39,6 +39,12 @@ class Registry:
         return dict(self._implementations(plugin))
 
     def _check_names(self, plugin: Plugin) -> None:
+        for name in self.hooks:
+            if not hasattr(inspect.getattr_static(type(plugin), name, _MARKED), f"{PROJECT}_impl"):
+                raise PluginLoadError(
+                    f"plugin {plugin.name!r} has {name!r}, the name of a hook, without the mark: it would never be "
+                    f"called; put @hookimpl above it, or give it another name"
+                )
         for name, function in _marked(plugin):
             if name not in self.hooks:
                 nearest = difflib.get_close_matches(name, self.hooks, 1)
@@ -70,6 +76,13 @@ class Registry:
                     )
 
 
+class _Marked:
+    """Stands for a hook that a plugin does not have."""
+
+    mailward_impl = True
+
+
+_MARKED = _Marked()
 _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 

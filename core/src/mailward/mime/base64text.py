@@ -144,7 +144,7 @@ def base64_stream(chunks: Iterable[bytes], report: Report) -> Iterator[bytes]:
         yield decoded
     if held := held.strip(_WHITE):
         clean = held.translate(None, _WHITE).translate(None, _NOT_BASE64)
-        if len(clean) % 4:
+        if len(clean) % 4 and len(clean.rstrip(b"=")) % 4:
             report("base64_padding")
         yield base64_whole(held).data
 
