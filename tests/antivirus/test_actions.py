@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mailward import ConfigError, Context, Copy, Envelope, Kind, Message, PartKind, Placeholder, Scan
+from mailward.mime import unpack_zip
 from mailward_antivirus import Antivirus, AntivirusSettings
 
 WRAPPINGS = ("base64", "quoted-printable", "7bit", "zip", "zip in zip", "message", "uuencode")
@@ -15,8 +16,10 @@ MESSAGE_ACTIONS = ("drop", "reject", "hold", "quarantine", "bounce", "defer")
 
 
 def contents(raw: bytes) -> list[bytes]:
-    """The content of every part that has one."""
+    """The content of every part that has one, in archives too."""
     with Message.from_bytes(raw) as message:
+        for part in message.walk():
+            message.add_members(part, unpack_zip(part) or ())
         return [part.content for part in message.walk() if part.kind is not PartKind.MULTIPART]
 
 

@@ -66,7 +66,7 @@ class Peers:
 
 
 async def _until(condition: Callable[[], object]) -> None:
-    for _ in range(1000):
+    for _ in range(6000):
         if condition():
             return
         await asyncio.sleep(0.01)

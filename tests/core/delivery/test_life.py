@@ -18,7 +18,7 @@ Office = Callable[..., AbstractAsyncContextManager[Any]]
 LATER = Result(Recipient(Address("any", "one")), Status.DEFERRED, Reply(451, "4.7.1", "Greylisted"))
 
 
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     end = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < end, "it did not happen in time"

@@ -27,7 +27,7 @@ async def _ask(root: Path, verb: Verb, message_id: str, to: str = "") -> Outcome
 
 
 async def until(condition: Callable[[], object]) -> None:
-    for _ in range(1000):
+    for _ in range(6000):
         if condition():
             return
         await asyncio.sleep(0.005)

@@ -24,11 +24,21 @@ LATER = Result(NOBODY, Status.DEFERRED, Reply(451, "4.7.1", "Greylisted"))
 NEVER = Result(NOBODY, Status.FAILED, Reply(550, "5.1.1", "No such user"))
 
 
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     end = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < end, "it did not happen in time"
         await asyncio.sleep(0.005)
+
+
+def ticking(now: list[float]) -> Clock:
+    """A clock that the test sets and that goes on by itself: a retry "in a moment" comes."""
+
+    def time() -> float:
+        now[0] += 0.01
+        return now[0]
+
+    return Clock(time=time)
 
 
 def test_a_message_is_delivered_and_its_file_removed(office: Office) -> None:
@@ -152,7 +162,7 @@ def test_a_bug_in_the_router_is_logged_and_the_message_tried_again(office: Offic
 def test_a_message_that_grew_too_old_is_returned(office: Office) -> None:
     async def run() -> None:
         now = [1000.0]
-        async with office(Clock(time=lambda: now[0]), lifetime_s=500.0, retry_first_s=100.0, retry_max_s=100.0) as post:
+        async with office(ticking(now), lifetime_s=500.0, retry_first_s=100.0, retry_max_s=100.0) as post:
             post.house.answers["bob@example.org"] = LATER
             await post.post("bob@example.org")
             await until(lambda: post.told(Queued))

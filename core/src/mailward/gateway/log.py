@@ -90,7 +90,13 @@ def _(event: Judged) -> tuple[str, Fields]:
     for copy in copies:
         if copy.decided_by is not None:
             decided = copy.decided_by
-            fields |= {"action": str(decided.action), "plugin": decided.plugin, "rule": _rule(copy), "reason": decided.reason, "policy": copy.policy}
+            fields |= {
+                "action": str(decided.action),
+                "plugin": decided.plugin,
+                "rule": _rule(copy),
+                "reason": decided.reason,
+                "policy": copy.policy,
+            }
             break
     if main is not None:
         fields["findings"] = [
@@ -187,7 +193,7 @@ def _(event: WorkerDied) -> tuple[str, Fields]:
         "reason": event.reason,
         "plugin": during.plugin if during else "",
         "hook": during.hook if during else "",
-        "part": during.part if during else "",
+        "part": (during.part or "message") if during else "",
     }
 
 

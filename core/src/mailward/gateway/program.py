@@ -18,7 +18,7 @@ from mailward.engine.engine import Engine
 from mailward.gateway.acceptance import Acceptance
 from mailward.gateway.address import Listen
 from mailward.gateway.log import configure, listener
-from mailward.gateway.loop import run
+from mailward.engine.loop import run
 from mailward.gateway.server import Server, Services
 from mailward.hooks.markers import Place
 from mailward.scan.pool import Pool

@@ -79,7 +79,9 @@ def hookimpl(*, quick: bool = ...) -> Callable[[F], F]: ...
 def hookimpl(function: F | None = None, *, quick: bool = False) -> F | Callable[[F], F]:
     """Mark a method of a plugin as the implementation of the hook of the same name.
 
-    A plain function of a gateway hook runs in a thread. ``quick=True`` is the promise that it only
+    An async function of a gateway hook runs on the event loop that serves every connection: it waits
+    with ``await`` and leaves work that computes to plain functions. A plain function of a gateway hook
+    runs in a thread. ``quick=True`` is the promise that it only
     computes (no I/O, well under a millisecond): it then runs on the event loop itself.
     """
 

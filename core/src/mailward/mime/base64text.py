@@ -142,11 +142,10 @@ def base64_stream(chunks: Iterable[bytes], report: Report) -> Iterator[bytes]:
         if resumed:
             report("base64_after_padding")
         yield decoded
-    if held := held.strip(_WHITE):
-        clean = held.translate(None, _WHITE).translate(None, _NOT_BASE64)
-        if len(clean) % 4 and len(clean.rstrip(b"=")) % 4:
-            report("base64_padding")
-        yield base64_whole(held).data
+    last = base64_whole(held)
+    for word in last.damage:
+        report(word)
+    yield last.data
 
 
 def _step(clean: bytes) -> tuple[bytes, bytes, bool, bool]:

@@ -9,41 +9,16 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
 
-from mailward.mime.archive import Archive, Substitute, find_slots, free_names
+from mailward.mime.archive import Substitute, find_slots, free_names
 from mailward.mime.change import Change, level, merged, outermost
 from mailward.mime.errors import EditError
-from mailward.mime.gzip_archive import open_gzip
-from mailward.mime.layer import Layer, takes_content
+from mailward.mime.layer import Layer
 from mailward.mime.part import Part, PartKind
+from mailward.mime.reach import archive_of, holder_of, takes_content
 from mailward.mime.scratch import gathered, pieces
 from mailward.mime.source import Source
 from mailward.mime.splice import spliced
-from mailward.mime.tar_archive import open_tar
-from mailward.mime.zip_archive import open_zip
-
-_FORMATS: dict[str, Callable[[Source], Archive | None]] = {
-    "application/zip": open_zip,
-    "application/x-tar": open_tar,
-    "application/gzip": open_gzip,
-}
-_LONGEST_NAME = 60
-
-
-def is_rewritable(part: Part) -> bool:
-    """Whether new content can be put in the place of a part's content alone, with all that is around it."""
-    if part.kind in (PartKind.MULTIPART, PartKind.MESSAGE):
-        return False
-    while not part.place.source.outer:
-        if part.kind is PartKind.MEMBER:
-            archive = _archive(part.parent) if part.parent is not None else None
-            if archive is None or find_slots(archive, [part]) is None:
-                return False
-        elif not takes_content(part):
-            return False
-        part = _holder(part)
-    return takes_content(part)
 
 
 def carried(changes: dict[Part, Change]) -> dict[Part, Change]:
@@ -55,7 +30,7 @@ def carried(changes: dict[Part, Change]) -> dict[Part, Change]:
         if part.place.source.outer:
             outer[part] = outer[part].joined(change) if part in outer else change
             return
-        holder = _holder(part)
+        holder = holder_of(part)
         if holder not in waiting:
             waiting[holder] = {}
             heapq.heappush(order, (-level(holder), next(ticket), holder))
@@ -68,18 +43,6 @@ def carried(changes: dict[Part, Change]) -> dict[Part, Change]:
         _, _, holder = heapq.heappop(order)
         put(holder, _change_around(holder, waiting.pop(holder)))
     return outermost(outer)
-
-
-def _holder(part: Part) -> Part:
-    """The part whose content a part lies in: its archive, or what has to be decoded to see it."""
-    above = part.parent
-    while above is not None:
-        if part.kind is PartKind.MEMBER or above.kind is PartKind.MEMBER:
-            return above
-        if above.place.source is not part.place.source:
-            return above
-        part, above = above, above.parent
-    return part
 
 
 def _change_around(holder: Part, changes: dict[Part, Change]) -> Change:
@@ -112,7 +75,7 @@ def _new_content(holder: Part, changes: dict[Part, Change]) -> Source | None:
 
 
 def _new_archive(holder: Part, changes: dict[Part, Change]) -> Source | None:
-    archive = _archive(holder)
+    archive = archive_of(holder)
     numbers = find_slots(archive, list(changes)) if archive is not None else None
     if archive is None or numbers is None:
         return None
@@ -128,11 +91,3 @@ def _new_archive(holder: Part, changes: dict[Part, Change]) -> Source | None:
         data = "\r\n".join((*text.splitlines(), "")).encode("utf-8", "replace")
         substitutes[number] = Substitute(Source(data, 0, len(data)), next(names))
     return gathered(archive.rewritten(substitutes))
-
-
-def _archive(part: Part) -> Archive | None:
-    """A container that can be written again, None where it cannot."""
-    if part.opaque or part.detected_type not in _FORMATS:
-        return None
-    source, start, end = part.inner()
-    return _FORMATS[part.detected_type](Source(source.data, start, end))

@@ -1,7 +1,7 @@
 """Edits turned into splices: which bytes of the raw message change, and into what.
 
-An edit names a part. Where that part does not lie in the raw bytes (it is inside an archive or
-inside encoded content), the edit climbs to the nearest part around it that does.
+An edit names a part. Where that part lies inside an archive or encoded content, what is around it is
+written again; where that cannot be, the edit climbs to the nearest part for which it can.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from mailward.mime.carrier import carried
 from mailward.mime.change import Change
 from mailward.mime.compose import header_field, one_line
+from mailward.mime.disclaimer import append_text, joined
 from mailward.mime.errors import EditError
 from mailward.mime.layer import Layer
 from mailward.mime.message import Message
@@ -20,6 +21,7 @@ from mailward.mime.rewrite import leading
 from mailward.mime.source import Source
 from mailward.values.edit import (
     AddHeader,
+    AppendText,
     ChangeHeader,
     DeletePart,
     Edit,
@@ -54,6 +56,7 @@ class _Plan:
         self._line_end = message.line_end
         self._changes: dict[Part, Change] = {}
         self._added: list[bytes] = []
+        self._appended: list[AppendText] = []
         self._removed: list[str] = []
         self._changed: dict[str, tuple[str, str]] = {}
         self._prefixes: list[str] = []
@@ -73,6 +76,9 @@ class _Plan:
                 self._changed[self._checked(edit, name).lower()] = name, value
             case RemoveHeader(name):
                 self._removed.append(name)
+            case AppendText(text):
+                if text.strip():
+                    self._appended.append(edit)
             case PrefixSubject(text):
                 clean = one_line(text).strip()
                 if clean and clean not in self._prefixes:
@@ -83,9 +89,12 @@ class _Plan:
     def splices(self) -> list[Splice]:
         """The splices of everything taken in, sorted."""
         try:
-            layer = Layer(self._line_end, carried(self._changes))
+            changes = carried(self._changes)
         except EditError as error:
             raise EditError(f"ReplaceContent: {error}") from error
+        layer = Layer(self._line_end, changes)
+        if self._appended:
+            append_text(layer, changes, self._message.root, joined(self._appended), self._line_end)
         self._header(layer)
         return layer.splices()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Iterator
 
 from mailward.mime.checks import boundary_of
@@ -13,6 +14,7 @@ from mailward.mime.source import Source
 _LONGEST_LINE, _SHORTEST_LINE = 76, 40
 _LINES_A_STEP = 4096
 _COMPARED_BYTES = 64 * 1024
+_QUOTED = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.S)
 
 
 def base64_body(content: Source, line_end: bytes, columns: int = _LONGEST_LINE) -> bytes:
@@ -85,3 +87,16 @@ def _common(one: bytes, other: bytes, most: int) -> int:
         else:
             high = middle - 1
     return low
+
+
+def quoted_offset(raw: bytes, at: int) -> int | None:
+    """Where in a quoted-printable body the byte ``at`` of its content stands; None where that is in a damaged line."""
+    position, done = 0, 0
+    for line in raw.splitlines(keepends=True):
+        size = len(quoted_whole(line))
+        if at < done + size:
+            tokens = _QUOTED.finditer(line)
+            start = next((match.start() for number, match in enumerate(tokens) if number == at - done), None)
+            return None if start is None else position + start
+        position, done = position + len(line), done + size
+    return len(raw) if at == done else None

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
+from mailward.mime.manner import LF, MAIN, Lines, Manner
 from mailward.mime.source import Source
-from mailward.mime.words import decode_header
+from mailward.mime.words import decode_header, unfold
 
-_BLANK = re.compile(rb"\n\r?\n")
-_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z))", re.M)
+_BLANKS_IN_LINE = (b" \n", b"\t\n", b" \r\n", b"\t\r\n")
+_BLANK_LINES = re.compile(rb"(?:\r?\n)*+")
+_LINE_OF_BLANKS = re.compile(rb"\n[ \t]++\r?\n")
 
 Row = tuple[bytes, bytes, bytes]
 """One field: all of it with its line end; its name; its value, to which a CR may still belong."""
@@ -54,11 +56,18 @@ class Headers:
     that is no field, without a blank line), ``max_headers``, ``max_header_bytes``.
     """
 
-    __slots__ = ("_first", "_rows", "_source", "_start", "block", "damage")
+    __slots__ = ("_first", "_lines", "_rows", "_source", "_start", "block", "damage")
 
     def __init__(
-        self, block: bytes, rows: list[Row], source: Source | None, start: int, damage: tuple[str, ...] = ()
+        self,
+        block: bytes,
+        rows: list[Row],
+        source: Source | None,
+        start: int,
+        damage: tuple[str, ...] = (),
+        lines: Lines = LF,
     ) -> None:
+        self._lines = lines
         self.block = block
         self.damage = damage
         self._rows = rows
@@ -80,6 +89,23 @@ class Headers:
     def repeats(self) -> bool:
         """Whether some name occurs more than once."""
         return len(self._first) != len(self._rows)
+
+    def varies(self, *names: str) -> list[str]:
+        """Those of ``names`` that several fields have, with different values."""
+        if not self.repeats:
+            return []
+        values: dict[bytes, set[bytes]] = {_key(name): set() for name in names}
+        for row in self._rows:
+            seen = values.get(row[1].lower())
+            if seen is not None:
+                seen.add(unfold(row[2]).lower())
+        return [name for name in names if len(values[_key(name)]) > 1]
+
+    @property
+    def has_line_of_blanks(self) -> bool:
+        """Whether a line of the block holds nothing but blanks: for some clients the header ends there."""
+        block = self.block
+        return any([end in block for end in _BLANKS_IN_LINE]) and _LINE_OF_BLANKS.search(block) is not None
 
     def raw(self, name: str) -> bytes | None:
         """The raw value bytes of the first field of this name, None where there is none."""
@@ -116,7 +142,7 @@ class Headers:
 
     def extents(self) -> list[Extent]:
         """Where each field lies in ``block``."""
-        matches = itertools.islice(_FIELD.finditer(self.block), len(self._rows))
+        matches = itertools.islice(self._lines.field.finditer(self.block), len(self._rows))
         return [Extent(match.start(), match.start(3), match.end()) for match in matches]
 
     def _header(self, row: Row, extent: Extent) -> Header:
@@ -134,46 +160,50 @@ def _key(name: str) -> bytes:
     return name.lower().encode("ascii", "replace")
 
 
-def read_headers(source: Source, start: int, end: int, max_bytes: int, max_fields: int) -> tuple[Headers, int]:
+def read_headers(
+    source: Source, start: int, end: int, max_bytes: int, max_fields: int, manner: Manner = MAIN
+) -> tuple[Headers, int]:
     """The header block at ``start`` of a part that ends at ``end``, and where the body starts.
 
     A single line that is no field is skipped when a field follows; else the body starts there.
     """
-    data = source.data
-    if start == end or data[start] == 0x0A:
-        return Headers(b"", [], source, start), min(start + 1, end)
-    if data[start : start + 2] == b"\r\n":
-        return Headers(b"", [], source, start), start + 2
+    data, lines = source.data, manner.lines
+    if manner.late_header:
+        start = _BLANK_LINES.match(data, start, end).end()  # type: ignore[union-attr] # matches nothing as well
+    first = lines.first.match(data, start, end)
+    if start == end or first is not None:
+        return Headers(b"", [], source, start, lines=lines), start if first is None else first.end()
     stop = min(end, start + max_bytes)
-    blank = _BLANK.search(data, start, stop)
+    blank = lines.blank.search(data, start, stop)
     if blank is not None:
-        edge, body = blank.span()
-        block = data[start : edge + 1]
+        block, body = data[start : blank.end(1)], blank.end()
     else:
         block, body = data[start:stop], stop
     damage = () if blank is not None or stop == end else ("max_header_bytes",)
-    rows = _FIELD.findall(block)
+    rows = lines.field.findall(block)
     if len(rows) <= max_fields and sum([len(row[0]) for row in rows]) == len(block):
-        return Headers(block, rows, source, start, damage), body
-    rows, position, more = _sound_rows(block, max_fields)
+        return Headers(block, rows, source, start, damage, lines), body
+    rows, position, more = _sound_rows(block, max_fields, manner)
     if position != len(block):
         body = start + position
         block = block[:position]
-    return Headers(block, rows, source, start, damage + more), body
+    return Headers(block, rows, source, start, damage + more, lines), body
 
 
-def _sound_rows(block: bytes, max_fields: int) -> tuple[list[Row], int, tuple[str, ...]]:
+def _sound_rows(block: bytes, max_fields: int, manner: Manner) -> tuple[list[Row], int, tuple[str, ...]]:
     """The fields of a damaged block, where the header ends in it, and the words for the damage."""
     rows, damage, position = list[Row](), list[str](), 0
-    for match in _FIELD.finditer(block):
+    for match in manner.lines.field.finditer(block):
         if match.start() != position:
-            if block.count(b"\n", position, match.start()) != 1:
+            junk = len(manner.lines.ending.findall(block, position, match.start()))
+            if junk > manner.most_junk_lines:
                 break
             damage.append("header_line")
         if len(rows) == max_fields:
             return rows, len(block), (*dict.fromkeys(damage), "max_headers")
         position = match.end()
         rows.append((match[1], match[2], match[3]))
-    if position != len(block):
+    if position != len(block) and manner.most_junk_lines <= 1:
         damage.append("header_end")
-    return rows, position, tuple(dict.fromkeys(damage))
+        return rows, position, tuple(dict.fromkeys(damage))
+    return rows, len(block), tuple(dict.fromkeys(damage))

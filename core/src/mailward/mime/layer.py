@@ -8,7 +8,6 @@ from attrs import evolve
 
 from mailward.mime.change import Change
 from mailward.mime.compose import EMPTY_TYPE, Body, disposition, inserted_text, part_bytes, text_body
-from mailward.mime.content import UU_LINES
 from mailward.mime.encoded import base64_again, base64_body, quoted_again, trimmed
 from mailward.mime.part import Part, PartKind
 from mailward.mime.rewrite import HeaderRewrite
@@ -22,13 +21,6 @@ _DESCRIBE_CODING = ("content-transfer-encoding", "content-md5")
 _EMPTY = Body((EMPTY_TYPE,), b"")
 
 
-def takes_content(part: Part) -> bool:
-    """Whether a part can be given new content where it lies; the members of containers are not asked."""
-    if part.kind is PartKind.ENCODED:
-        return part.encoding == UU_LINES
-    return part.kind in (PartKind.LEAF, PartKind.MESSAGE) and part.division is None
-
-
 class Layer:
     """The changes of the parts of one layer, none of which lies in another one of them."""
 
@@ -40,7 +32,10 @@ class Layer:
 
     def splices(self) -> list[Splice]:
         """The splices of everything, sorted, as offsets from the start of the layer."""
-        return sorted(self._splices(), key=lambda splice: (splice.start, splice.end))
+        bodies = list(self._bodies())
+        # Where a body follows its header without a blank line, what is added to the header comes first.
+        headers = [splice for rewrite in self._rewrites.values() for splice in rewrite.splices()]
+        return sorted((*headers, *self.more, *bodies), key=lambda splice: (splice.start, splice.end))
 
     def rewrite(self, part: Part) -> HeaderRewrite:
         """The changes of the header of a part."""
@@ -48,16 +43,13 @@ class Layer:
             self._rewrites[part] = HeaderRewrite(part, self._line_end)
         return self._rewrites[part]
 
-    def _splices(self) -> Iterator[Splice]:
-        yield from self.more
+    def _bodies(self) -> Iterator[Splice]:
         emptied = self._emptied()
         for part, change in self._changes.items():
             yield from self._splices_of(part, change, part in emptied)
         yield from self._runs(
             part for part, change in self._changes.items() if _vanishes(part, change) and part not in emptied
         )
-        for rewrite in self._rewrites.values():
-            yield from rewrite.splices()
 
     def _emptied(self) -> set[Part]:
         """The first part of each multipart that would lose all its parts: it stays, empty."""
@@ -164,7 +156,8 @@ class Layer:
         if source.copy(at + start, at + start + 1) not in (b"\r", b"\n"):
             after = source.copy(at + end, at + min(end + 2, stop))
             end += 2 if after == b"\r\n" else 1 if after[:1] == b"\n" else 0
-        return Splice(start, end, b"")
+            return Splice(start, end, b"")
+        return Splice(start, end, self._missing_break(last))
 
 
 def _public(part: Part, start: int, end: int) -> tuple[int, int]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-from mailward.mime.source import Source
+from mailward.mime.manner import ANY_BREAK, CRLF_ALONE, LF, Lines
+from mailward.mime.source import Data, Source
 
-_LINE_REST = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\r?\Z)")
+_TAIL = re.compile(rb"[^\n]{1,200}")
+_MOST_TAILS = 8
+_ASK_EVERY = 4096
 
 
 class What(StrEnum):
@@ -33,61 +37,91 @@ class Segment:
     what: What
 
 
-@frozen(slots=True)
+@define(slots=True)
 class Division:
     """A multipart body as contiguous segments.
 
     ``parts`` counts them; ``closed``: the end delimiter was there; ``resumed``: parts follow an end
-    delimiter, where clients do not agree; ``full``: there were more parts than asked for;
-    ``bare``: a delimiter line was ended by LF alone.
+    delimiter, where clients do not agree; ``full``: the limit at which division stopped, empty where
+    it did not; ``bare``: a delimiter line began after or was ended by LF alone; ``returns``: one seems
+    to begin after or to be ended by CR alone; ``tails``: lines, without their first dashes, that begin
+    like a delimiter and go on.
     """
 
-    segments: list[Segment]
-    parts: int
-    closed: bool
-    resumed: bool
-    full: bool
-    bare: bool
+    segments: list[Segment] = field(factory=list)
+    parts: int = 0
+    closed: bool = False
+    resumed: bool = False
+    full: str = ""
+    bare: bool = False
+    returns: bool = False
+    tails: set[bytes] = field(factory=set)
 
 
-def divide(source: Source, body: int, end: int, boundary: bytes, most_parts: int) -> Division:
+def divide(
+    source: Source,
+    body: int,
+    end: int,
+    boundary: bytes,
+    most_parts: int,
+    lines: Lines = LF,
+    out_of_time: Callable[[], bool] = bool,
+) -> Division:
     """Divide ``body:end`` at the delimiter lines of ``boundary``; at most ``most_parts`` parts.
 
     One search through the bytes: linear in their number. The rest after the last part allowed is
     one segment `What.UNREAD`.
     """
-    needle = b"\n--" + boundary
-    segments = list[Segment]()
-    data, what, at = source.data, What.PREAMBLE, body
-    parts, closed, resumed, full, bare = 0, False, False, False, False
-    position = max(body - 1, source.start)
-    first_line = body == source.start and data[body : body + len(needle) - 1] == needle[1:]
-    while True:
-        hit = position - 1 if first_line else source.find(needle, position, end)
-        if hit < 0 and not first_line:
+    needle = b"--" + boundary
+    found = Division()
+    segments, data, what, at, asked = found.segments, source.data, What.PREAMBLE, body, 0
+    for hit in source.finds(needle, body, end):
+        if hit < at:
+            continue
+        asked += 1
+        if asked % _ASK_EVERY == 0 and out_of_time():
+            what, found.full = What.UNREAD, "max_time_s"
             break
-        first_line = False
-        rest = _LINE_REST.match(data, hit + len(needle), end)
+        if hit != source.start and data[hit - 1] != 0x0A:
+            found.returns = found.returns or data[hit - 1] == 0x0D
+            if lines is not ANY_BREAK or data[hit - 1] != 0x0D:
+                continue
+        elif lines is CRLF_ALONE and data[hit - 2 : hit] != b"\r\n":
+            continue
+        rest = lines.rest.match(data, hit + len(needle), end)
         if rest is None:
-            position = hit + 1
+            _wrong(found, data, hit + 2, len(boundary), end)
             continue
         if rest[1] and what is What.EPILOGUE:
-            position = rest.end() - 1
             continue
-        cut = max(hit - 1 if hit > at and data[hit - 1] == 0x0D else hit, at)
+        paired = data[hit - 2 : hit] == b"\r\n"
+        cut = max(hit - (2 if paired else 1), at)
         segments.append(Segment(at, cut, what))
         segments.append(Segment(cut, rest.end(), What.DELIMITER))
-        bare = bare or (data[rest.end() - 1] == 0x0A and data[rest.end() - 2] != 0x0D)
+        found.bare = (
+            found.bare or (not paired and hit > body) or (data[rest.end() - 1] == 0x0A and data[rest.end() - 2] != 0x0D)
+        )
         at = rest.end()
-        position = at - 1 if data[at - 1] == 0x0A else at
         if rest[1]:
-            what, closed = What.EPILOGUE, True
+            what, found.closed = What.EPILOGUE, True
             continue
-        resumed = resumed or closed
-        if parts == most_parts:
-            what, full = What.UNREAD, True
+        found.resumed = found.resumed or found.closed
+        if found.parts == most_parts:
+            what, found.full = What.UNREAD, "max_parts"
             break
         what = What.PART
-        parts += 1
+        found.parts += 1
     segments.append(Segment(at, end, what))
-    return Division(segments, parts, closed, resumed, full, bare)
+    return found
+
+
+def _wrong(found: Division, data: Data, start: int, boundary_bytes: int, end: int) -> None:
+    """Note a line whose boundary is at ``start``, and that is no delimiter after all."""
+    tail = _TAIL.match(data, start, end) if len(found.tails) < _MOST_TAILS else None
+    if tail is None:
+        return
+    line, returns, _ = tail[0].removesuffix(b"\r").partition(b"\r")
+    if returns and not line[boundary_bytes:].strip(b"- \t"):
+        found.returns = True
+    else:
+        found.tails.add(line.rstrip())

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from mailward.mime.charset import codec, decode_text
 from mailward.mime.content import UU_LINES, Place, decoded, decoded_whole, is_identity
 from mailward.mime.errors import LimitExceeded
 from mailward.mime.headers import NO_HEADERS, Headers
+from mailward.mime.kind import PartKind as PartKind
 from mailward.mime.ledger import KEPT_PART_BYTES, Ledger
 from mailward.mime.limits import MIB
 from mailward.mime.magic import HEAD_BYTES, detect
 from mailward.mime.names import Name, names_of
 from mailward.mime.parameters import Parameters, parse_parameters
+from mailward.mime.reach import is_rewritable
 from mailward.mime.source import Source, View
 from mailward.values.finding import Kind
 
@@ -25,16 +26,6 @@ if TYPE_CHECKING:
 
 Algorithm = Literal["md5", "sha1", "sha256"]
 _HASHES = {"md5": hashlib.md5, "sha1": hashlib.sha1, "sha256": hashlib.sha256}
-
-
-class PartKind(StrEnum):
-    """What a part is: by MIME (`MULTIPART`, `MESSAGE`, `LEAF`), a container's member, or a uuencode block in a text."""
-
-    MULTIPART = "multipart"
-    MESSAGE = "message"
-    LEAF = "leaf"
-    MEMBER = "member"
-    ENCODED = "encoded"
 
 
 class Part:
@@ -113,8 +104,11 @@ class Part:
 
     @property
     def is_rewritable(self) -> bool:
-        """Whether new content can be put in the place of this part's content alone (`ReplaceContent`)."""
-        return self.place.source.outer and self.kind in (PartKind.LEAF, PartKind.ENCODED)
+        """Whether new content can be put in the place of this part's content alone (`ReplaceContent`).
+
+        In an archive or encoded content that takes all that is around to be written again (SAV-AV-06).
+        """
+        return is_rewritable(self)
 
     @property
     def is_identity(self) -> bool:

@@ -64,6 +64,27 @@ class Source:
             window = min(window * 4, MIB)
         return -1
 
+    def finds(self, needle: bytes, start: int, end: int) -> Iterator[int]:
+        """Where ``needle`` stands within ``start:end``, none overlapping; in a mapped file for the price of one search."""
+        size = len(needle)
+        if isinstance(self.data, bytes):
+            hit = self.data.find(needle, start, end)
+            while hit >= 0:
+                yield hit
+                hit = self.data.find(needle, hit + size, end)
+            return
+        while start < end:
+            stop = min(end, start + max(MIB, 4 * size))
+            window, base = self.data[start:stop], start
+            hit = window.find(needle)
+            while hit >= 0:
+                yield base + hit
+                start = base + hit + size
+                hit = window.find(needle, hit + size)
+            if stop == end:
+                return
+            start = max(start, stop - size + 1)
+
     def chunks(self, start: int, end: int, max_bytes: int) -> Iterator[bytes]:
         """The bytes ``start:end`` in copies of at most ``max_bytes``."""
         for position in range(start, end, max_bytes):

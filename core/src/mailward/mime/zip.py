@@ -35,6 +35,7 @@ _TYPE = "application/zip"
 _PROGRAMS = frozenset(("application/x-dosexec", "application/x-elf", "text/x-script", ""))
 _MOST_ENTRIES = 50_000
 _MOST_HIDDEN_ENDS = 100
+_MOST_LOOKALIKES = 100_000
 _SMALLEST_BYTES = 22
 
 
@@ -184,10 +185,11 @@ class _Archive:
                 yield Member(name, Inflow(area, area.end, area.end, DEFLATED), other_names=tuple(others))
             return
         reached = local.end
-        for method, packed in entry.readings(max(gap_end - local.end, 0)):
+        for number, (method, packed) in enumerate(entry.readings(max(gap_end - local.end, 0))):
             inflow = Inflow(area, local.end, local.end + packed, method)
             raw_bytes = max(1, min(packed, area.end - local.end))
-            yield Member(name, self._content(inflow, entry), other_names=tuple(others), raw_bytes=raw_bytes)
+            content = inflow if number else self._content(inflow, entry)
+            yield Member(name, content, other_names=tuple(others), raw_bytes=raw_bytes)
             yield from self._cut(inflow, entry, name, method, packed)
             reached = max(reached, local.end + inflow.consumed if inflow.ended else min(local.end + packed, area.end))
         self._extents.append((entry.at, reached))
@@ -231,17 +233,27 @@ class _Archive:
 
     def _hidden_entries(self) -> Iterator[Member | Finding]:
         """Members with a local header that no directory names."""
-        area = self._area
+        area, left = self._area, _MOST_LOOKALIKES
         for start, end in self._gaps():
-            at = area.find(LOCAL, start, min(end + len(LOCAL) - 1, area.end))
+            stop = min(end + len(LOCAL) - 1, area.end)
+            at = area.find(LOCAL, start, stop)
             while at >= 0:
                 following = at + len(LOCAL)
-                local = read_local(area, at)
-                if local is not None and at not in self._seen and plausible(area, local):
-                    self._seen.add(at)
-                    if not self._told & {"unopened", "multivolume"}:
-                        detail = "members have a local header and are not in the directory: they are read"
-                        yield from self._tell(Kind.AMBIGUOUS, "zip_hidden", detail)
-                    yield from self._read(Entry(at, local, ()), end)
+                if at not in self._seen and plausible(area, at):
+                    yield from self._hidden_entry(at, end)
                     following = max(following, self._extents[-1][1])
-                at = area.find(LOCAL, following, min(end + len(LOCAL) - 1, area.end))
+                left -= 1
+                if not left:
+                    detail = "too much in the archive looks like members: the rest was not looked at"
+                    yield Finding(Kind.LIMIT, "core", "limit", self._part.path, "max_parts", detail=detail)
+                    return
+                at = area.find(LOCAL, following, stop)
+
+    def _hidden_entry(self, at: int, gap_end: int) -> Iterator[Member | Finding]:
+        local = read_local(self._area, at)
+        if local is not None:
+            self._seen.add(at)
+            if not self._told & {"unopened", "multivolume"}:
+                detail = "members have a local header and are not in the directory: they are read"
+                yield from self._tell(Kind.AMBIGUOUS, "zip_hidden", detail)
+            yield from self._read(Entry(at, local, ()), gap_end)

@@ -214,10 +214,13 @@ def read_local(area: Source, at: int) -> Record | None:
     return Record(at, end, flags, method, crc, packed, size, rest[:n], rest[n:], at)
 
 
-def plausible(area: Source, record: Record) -> bool:
-    """Whether a local header that no directory names is one, rather than bytes that look like its beginning."""
-    version = area.data[record.at + 4]
-    return version <= _NEWEST_VERSION and record.method in _METHODS and 0 < len(record.name) <= _LONGEST_NAME
+def plausible(area: Source, at: int) -> bool:
+    """Whether a local header may stand at a position that no directory names, rather than bytes like its beginning."""
+    fixed = area.copy(at, min(at + _LOCAL.size, area.end))
+    if len(fixed) < _LOCAL.size:
+        return False
+    _, version, _, method, *_, name_bytes, _ = _LOCAL.unpack(fixed)
+    return version & 0xFF <= _NEWEST_VERSION and method in _METHODS and 0 < name_bytes <= _LONGEST_NAME
 
 
 def read_central(area: Source, at: int) -> Record | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from mailward.engine.bridge import TimerBridge
 from mailward.engine.config import parse_config
 from mailward.engine.engine import Engine
+from mailward.engine.loop import run
 from mailward.hooks.markers import Place
 from mailward.mime import Message
 from mailward.scan.limits import confine
@@ -78,7 +79,7 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.setblocking(False)
     try:
-        sys.exit(asyncio.run(work(connection, Progress(int(sys.argv[2])))))
+        sys.exit(run(work(connection, Progress(int(sys.argv[2])))))
     except ConnectionError:  # the gateway went away before it heard what there was to say
         sys.exit(1)
 

@@ -28,4 +28,3 @@ def start_writeback(fd: int) -> None:
     call = _system_call()
     if call is not None:
         call(fd, 0, _WHOLE_FILE, _SYNC_FILE_RANGE_WRITE)
-

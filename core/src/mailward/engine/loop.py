@@ -1,4 +1,4 @@
-"""The event loop of the gateway: uvloop where it is installed."""
+"""The event loop of the processes: uvloop where it is installed."""
 
 from __future__ import annotations
 
