@@ -29,7 +29,7 @@ LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 def entry(
     name: bytes, data: bytes, *, local_name: bytes | None = None, method: int = 0, flags: int = 0, **local: int
 ) -> tuple[bytes, bytes]:
-    """Local header with data, and central record without its offset; ``local`` overrides method, flags, size, packed."""
+    """Local header with data, and central record without its offset; ``local`` is what the header says instead."""
     packed = zlib.compressobj(wbits=-15) if method == 8 else None
     body = packed.compress(data) + packed.flush() if packed else data
     crc = zlib.crc32(data)

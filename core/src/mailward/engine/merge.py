@@ -23,6 +23,7 @@ from mailward.values.action import (
 from mailward.values.decision import Decision
 from mailward.values.edit import (
     AddHeader,
+    ChangeHeader,
     DeletePart,
     Edit,
     PrefixSubject,
@@ -114,9 +115,13 @@ def merge(decisions: Sequence[Decision]) -> Merged:
             winner, action = decision, wanted
     moot = tuple(d for d in decisions if d.shadow or RANK[message_action(d).name] > RANK[action.name])
     if isinstance(action, Forward) and action.subject:
-        edits = [e for e in edits if not isinstance(e, PrefixSubject)]
+        edits = [e for e in edits if not _sets_subject(e)]
         edits += [RemoveHeader("Subject"), AddHeader("Subject", action.subject)]
     return Merged(action, winner, _compatible(edits), moot)
+
+
+def _sets_subject(edit: Edit) -> bool:
+    return isinstance(edit, PrefixSubject) or (isinstance(edit, ChangeHeader) and edit.name.lower() == "subject")
 
 
 def _compatible(edits: Sequence[Edit]) -> tuple[Edit, ...]:

@@ -15,10 +15,10 @@ from attrs import frozen
 from mailward.delivery.runner import Runner
 from mailward.engine.config import Config, load_config
 from mailward.engine.engine import Engine
+from mailward.engine.loop import run
 from mailward.gateway.acceptance import Acceptance
 from mailward.gateway.address import Listen
 from mailward.gateway.log import configure, listener
-from mailward.engine.loop import run
 from mailward.gateway.server import Server, Services
 from mailward.hooks.markers import Place
 from mailward.scan.pool import Pool

@@ -52,9 +52,9 @@ def _change_around(holder: Part, changes: dict[Part, Change]) -> Change:
     around = merged(*inside.values())
     if content is not None:
         return Change(content=content, inside=around)
-    for part, change in inside.items():
-        if not change.careful.removes:
-            raise EditError(f"part {part.path!r} cannot be rewritten: what is around it cannot; delete or replace it")
+    if not around.removes:
+        path = next(iter(inside)).path
+        raise EditError(f"part {path!r} cannot be rewritten: what is around it cannot; delete or replace it")
     return around
 
 

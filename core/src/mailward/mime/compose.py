@@ -17,6 +17,8 @@ _LINE_BREAKS = re.compile(b"\r\n|\r|\n")
 _BLANKS = re.compile(r"[ \t]+")
 _NOT_PLAIN = re.compile(rb"[^\t\n\x20-\x7e]|[^\n]{77}|\n--|\A--|[ \t]\n|[ \t]\Z|^From ", re.M)
 _DANGEROUS = re.compile(rb"^(--|begin\b|end\b)", re.M)
+BLOCK_START = re.compile(rb"^(?=begin[ \t])", re.M)
+"""The beginning of a line that may open a uuencode block."""
 _FOLD_AT = 78
 _LONGEST_LINE = 998
 _LONGEST_NAME = 200
@@ -80,9 +82,10 @@ def subject_prefix(text: str, original: bytes) -> bytes:
 def text_body(text: str, line_end: bytes) -> Body:
     """``text`` as a text/plain body in UTF-8: as it is when plain, else quoted-printable or base64.
 
-    Lines of the body never look like the delimiter of a multipart.
+    Lines of the body never look like the delimiter of a multipart; a blank goes before one that may open
+    a uuencode block.
     """
-    data = _LINE_BREAKS.sub(b"\n", text.encode("utf-8", "replace"))
+    data = BLOCK_START.sub(b" ", _LINE_BREAKS.sub(b"\n", text.encode("utf-8", "replace")))
     kind = b"Content-Type: text/plain; charset=utf-8"
     if not _NOT_PLAIN.search(data):
         return Body((kind, b"Content-Transfer-Encoding: 7bit"), data.replace(b"\n", line_end))

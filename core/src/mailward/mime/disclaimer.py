@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from mailward.mime.change import Change
 from mailward.mime.charset import codec
-from mailward.mime.compose import EMPTY_TYPE
+from mailward.mime.compose import BLOCK_START, EMPTY_TYPE
 from mailward.mime.content import IDENTITY
 from mailward.mime.decode import quoted_whole
 from mailward.mime.encoded import base64_again, base64_body, boundaries_around, quoted_again, quoted_offset, trimmed
@@ -24,10 +24,10 @@ from mailward.mime.source import Source
 from mailward.mime.wrapping import wrap
 from mailward.values.edit import AppendText, Splice
 
+_CODINGS = IDENTITY | {"base64", "quoted-printable"}
 _TEXTS = ("text/plain", "text/html")
 _CLOSED = ("multipart/signed", "multipart/encrypted")
 _END_OF_BODY = re.compile(rb"</(body|html)\s*+>", re.I)
-_BLOCK_START = re.compile(rb"^(?=begin[ \t])", re.M)
 _CHARSET = re.compile(rb';\s*charset\s*=\s*(?:"[^"]*"|[^;\s]*)', re.I)
 _LONGEST_LINE = 990
 _LARGEST_BODY_BYTES = 16 * 1024 * 1024
@@ -101,42 +101,60 @@ class _Snippet:
 
 
 def _append(layer: Layer, changes: dict[Part, Change], part: Part, edit: AppendText, line_end: bytes) -> bool:
-    """Put the text into one body, as it is encoded; False where it cannot take it."""
+    """Put the text into one body; False where it cannot take it."""
     try:
         content = part.content if part.place.body_bytes <= _LARGEST_BODY_BYTES else None
     except LimitExceeded:
         content = None
     snippet = _snippet(part, content, edit, line_end) if content is not None else None
-    if content is None or snippet is None or part.encoding not in IDENTITY | {"base64", "quoted-printable"}:
+    if content is None or snippet is None or part.encoding not in _CODINGS:
         return False
-    place = part.place
-    inside = place.body + snippet.at
+    inside = part.place.body + snippet.at
     if any(child in changes and child.place.start <= inside < child.place.end for child in part.children):
         return False
-    start, _ = place.source.public(place.body, place.end)
-    old = place.source.copy(place.body, place.end)
-    new = snippet.whole or content[: snippet.at] + snippet.data + content[snippet.at :]
-    plain_header = len(part.headers.raws("content-transfer-encoding")) <= 1
-    if snippet.whole is None and plain_header:
-        if part.encoding == "base64":
-            layer.more.append(Splice(*trimmed(start, old, base64_again(old, Source(new, 0, len(new)), line_end))))
-            return _forget_md5(layer, part)
-        spliced = _spliced_quoted(old, snippet, new, line_end) if part.encoding == "quoted-printable" else None
-        fits = snippet.data.isascii() or part.encoding != "7bit" or not content.isascii()
-        if part.encoding in IDENTITY and fits and max(map(len, snippet.data.split(b"\n"))) < _LONGEST_LINE:
-            spliced = snippet.at, snippet.data
-        if spliced is not None:
-            layer.more.append(Splice(start + spliced[0], start + spliced[0], spliced[1]))
-            return _forget_md5(layer, part)
+    start, _ = part.place.source.public(part.place.body, part.place.end)
+    old = part.place.source.copy(part.place.body, part.place.end)
+    spliced = _spliced(part, content, old, snippet, line_end)
+    if spliced is not None:
+        at, end, data = spliced
+        layer.more.append(Splice(start + at, start + end, data))
+        if "content-md5" in part.headers:
+            layer.rewrite(part).remove("content-md5")
+        return True
     if any(child in changes for child in part.children):
         return False
+    layer.more.append(Splice(start, start + len(old), _recoded(layer, part, content, snippet, line_end)))
+    return True
+
+
+def _spliced(
+    part: Part, content: bytes, old: bytes, snippet: _Snippet, line_end: bytes
+) -> tuple[int, int, bytes] | None:
+    """(start, end, data) of what changes in the body as it is encoded; None where it needs another encoding."""
+    headers = part.headers
+    has_blank = part.place.start + len(headers.block) < part.place.body or not headers
+    if snippet.whole is not None or not has_blank or len(headers.raws("content-transfer-encoding")) > 1:
+        return None
+    if part.encoding in IDENTITY:
+        fits = snippet.data.isascii() or part.encoding != "7bit" or not content.isascii()
+        short = max(map(len, snippet.data.split(b"\n"))) < _LONGEST_LINE
+        return (snippet.at, snippet.at, snippet.data) if fits and short else None
+    new = content[: snippet.at] + snippet.data + content[snippet.at :]
+    if part.encoding == "quoted-printable":
+        return _spliced_quoted(old, snippet, new, line_end)
+    view = memoryview(old)
+    return trimmed(0, view, base64_again(view, Source(new, 0, len(new)), line_end))
+
+
+def _recoded(layer: Layer, part: Part, content: bytes, snippet: _Snippet, line_end: bytes) -> bytes:
+    """The whole body in an encoding that carries it; the header says so."""
+    new = snippet.whole or content[: snippet.at] + snippet.data + content[snippet.at :]
     quoted = quoted_again(part, new)
     if quoted is not None and len(quoted) > len(new) * 4 // 3:
         quoted = None
     rewrite = layer.rewrite(part)
     rewrite.remove("content-transfer-encoding", "content-md5")
-    coding = b"base64" if quoted is None else b"quoted-printable"
-    rewrite.add(b"Content-Transfer-Encoding: " + coding)
+    rewrite.add(b"Content-Transfer-Encoding: " + (b"base64" if quoted is None else b"quoted-printable"))
     rewrite.separated = True
     if snippet.whole is not None and "content-type" in part.headers:
         rewrite.change("content-type", _in_utf8(part) + line_end)
@@ -144,15 +162,7 @@ def _append(layer: Layer, changes: dict[Part, Change], part: Part, edit: AppendT
         rewrite.add(EMPTY_TYPE.replace(b"us-ascii", b"utf-8"))
     if (part.parent is None or part.parent.division is None) and not rewrite.has("mime-version"):
         rewrite.add(b"MIME-Version: 1.0")
-    body = base64_body(Source(new, 0, len(new)), line_end) if quoted is None else quoted
-    layer.more.append(Splice(start, start + len(old), body))
-    return True
-
-
-def _forget_md5(layer: Layer, part: Part) -> bool:
-    if "content-md5" in part.headers:
-        layer.rewrite(part).remove("content-md5")
-    return True
+    return base64_body(Source(new, 0, len(new)), line_end) if quoted is None else quoted
 
 
 def _append_to_new(changes: dict[Part, Change], part: Part, edit: AppendText, line_end: bytes) -> bool:
@@ -202,7 +212,7 @@ def _end_of_html(content: bytes) -> int:
 
 def _placed(part: Part, content: bytes, at: int, text: bytes, line_end: bytes) -> bytes:
     """The text with the line breaks it needs, none of its lines a delimiter or the beginning of a uuencode block."""
-    data = b"\n" + _BLOCK_START.sub(b" ", text)
+    data = b"\n" + BLOCK_START.sub(b" ", text)
     for boundary in boundaries_around(part):
         data = data.replace(b"\n--" + boundary, b"\n --" + boundary)
     ends_line = content[:at].endswith(b"\n")
@@ -236,8 +246,8 @@ def _encoder(charset: str, name: str) -> str:
         return name
 
 
-def _spliced_quoted(old: bytes, snippet: _Snippet, new: bytes, line_end: bytes) -> tuple[int, bytes] | None:
-    """Where the text goes in a quoted-printable body and as what, so that it decodes to ``new``."""
+def _spliced_quoted(old: bytes, snippet: _Snippet, new: bytes, line_end: bytes) -> tuple[int, int, bytes] | None:
+    """What changes in a quoted-printable body so that it decodes to ``new``."""
     at = quoted_offset(old, snippet.at)
     if at is None:
         return None
@@ -247,7 +257,7 @@ def _spliced_quoted(old: bytes, snippet: _Snippet, new: bytes, line_end: bytes) 
     after = soft if at < len(old) and not data.endswith(line_end) else b""
     for piece in (before + data + after, line_end + before + data + after):
         if quoted_whole(old[:at] + piece + old[at:]) == new:
-            return at, piece
+            return at, at, piece
     return None
 
 

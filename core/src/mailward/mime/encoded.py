@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mailward.mime.checks import boundary_of
 from mailward.mime.decode import quoted_whole
@@ -28,17 +28,13 @@ def _base64_lines(content: Source, line_end: bytes, columns: int) -> Iterator[by
         yield line_end.join(encoded[at : at + columns] for at in range(0, len(encoded), columns))
 
 
-def base64_again(old: bytes, content: Source, line_end: bytes) -> bytes:
+def base64_again(old: memoryview, content: Source, line_end: bytes) -> bytes:
     """A content in base64 laid out as the body before: lines of that length, and its end of the last line."""
-    first = old.split(b"\n", 1)[0].rstrip(b"\r")
+    first = bytes(old[: _LONGEST_LINE + 1]).split(b"\n", 1)[0].rstrip(b"\r")
     fits = _SHORTEST_LINE <= len(first) <= _LONGEST_LINE and len(first) % 4 == 0
-    return base64_body(content, line_end, len(first) if fits else _LONGEST_LINE) + line_breaks_after(old)
-
-
-def line_breaks_after(old: bytes) -> bytes:
-    """The line breaks at the end of a body."""
-    tail = old[-64:]
-    return tail[len(tail.rstrip(b"\r\n")) :]
+    tail = bytes(old[-64:])
+    breaks = tail[len(tail.rstrip(b"\r\n")) :]
+    return base64_body(content, line_end, len(first) if fits else _LONGEST_LINE) + breaks
 
 
 def quoted_again(part: Part, content: bytes) -> bytes | None:
@@ -64,29 +60,26 @@ def boundaries_around(part: Part) -> Iterator[bytes]:
         above = above.parent
 
 
-def trimmed(start: int, old: bytes, new: bytes) -> tuple[int, int, bytes]:
+def trimmed(start: int, old: memoryview, new: bytes) -> tuple[int, int, bytes]:
     """(start, end, data) of what differs when ``old``, which begins at ``start``, becomes ``new``."""
     most = min(len(old), len(new))
-    head = _common(old, new, most)
-    tail = _common(old[head:][::-1], new[head:][::-1], most - head)
+    head = _common(most, lambda at, size: old[at : at + size] == new[at : at + size])
+    last, ahead = len(old), len(new) - len(old)
+    tail = _common(
+        most - head,
+        lambda at, size: old[last - at - size : last - at] == new[last + ahead - at - size : last + ahead - at],
+    )
     return start + head, start + len(old) - tail, new[head : len(new) - tail]
 
 
-def _common(one: bytes, other: bytes, most: int) -> int:
-    """How many bytes at the beginning are the same."""
-    at = 0
-    while at < most and one[at : at + _COMPARED_BYTES] == other[at : at + _COMPARED_BYTES]:
-        at += _COMPARED_BYTES
-    if at >= most:
-        return most
-    low, high = at, min(at + _COMPARED_BYTES, most)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[at:middle] == other[at:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def _common(most: int, equal: Callable[[int, int], bool]) -> int:
+    """How many bytes are the same from one end on; ``equal`` compares a number of bytes at a distance from it."""
+    at, size = 0, _COMPARED_BYTES
+    while size:
+        while at + size <= most and equal(at, size):
+            at += size
+        size //= 2
+    return at
 
 
 def quoted_offset(raw: bytes, at: int) -> int | None:

@@ -169,7 +169,8 @@ def read_headers(
     """
     data, lines = source.data, manner.lines
     if manner.late_header:
-        start = _BLANK_LINES.match(data, start, end).end()  # type: ignore[union-attr] # matches nothing as well
+        skipped = _BLANK_LINES.match(data, start, end)
+        start = start if skipped is None else skipped.end()
     first = lines.first.match(data, start, end)
     if start == end or first is not None:
         return Headers(b"", [], source, start, lines=lines), start if first is None else first.end()

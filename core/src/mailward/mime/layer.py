@@ -85,19 +85,21 @@ class Layer:
     def _content(self, part: Part, content: Source, derived: bool) -> Iterator[Splice]:
         """New content in the encoding of the old where that is base64, or a text of which a piece changes."""
         place, data = part.place, None
-        old = place.source.copy(place.body, place.end)
-        if len(part.headers.raws("content-transfer-encoding")) == 1:
-            if part.encoding == "base64":
-                data = base64_again(old, content, self._line_end)
-            elif part.encoding == "quoted-printable" and derived:
-                data = quoted_again(part, b"".join(pieces(content)))
-        if data is None:
-            body = Body((b"Content-Transfer-Encoding: base64",), base64_body(content, self._line_end))
-            yield from self._whole(part, body, _DESCRIBE_CODING)
-            return
-        self.rewrite(part).remove("content-md5")
         start, _ = _public(part, place.body, place.end)
-        yield Splice(*trimmed(start, old, data + self._missing_break(part)))
+        with memoryview(place.source.data)[place.body : place.end] as old:
+            has_blank = place.start + len(part.headers.block) < place.body
+            if has_blank and len(part.headers.raws("content-transfer-encoding")) == 1:
+                if part.encoding == "base64":
+                    data = base64_again(old, content, self._line_end)
+                elif part.encoding == "quoted-printable" and derived:
+                    data = quoted_again(part, b"".join(pieces(content)))
+            if data is not None:
+                yield Splice(*trimmed(start, old, data + self._missing_break(part)))
+        if data is not None:
+            self.rewrite(part).remove("content-md5")
+            return
+        body = Body((b"Content-Transfer-Encoding: base64",), base64_body(content, self._line_end))
+        yield from self._whole(part, body, _DESCRIBE_CODING)
 
     def _whole(self, part: Part, body: Body, names: tuple[str, ...]) -> Iterator[Splice]:
         """New body under the part's own header, of which the fields ``names`` are replaced."""

@@ -12,7 +12,7 @@ from mailward.values.finding import Finding, Kind
 
 KEPT_PART_BYTES = 4 * MIB
 """Decoded content up to this size is kept with its part, as long as the message's share of memory lasts."""
-KEPT_TOTAL_BYTES = 32 * MIB
+KEPT_TOTAL_BYTES = 8 * MIB
 MEMBER_IN_MEMORY_BYTES = 256 * 1024
 """Members above this size go to the spill file."""
 

@@ -11,17 +11,24 @@ from attrs import frozen
 from mailward.mime.charset import decode_text
 from mailward.mime.words import decode_header, unfold
 
-_PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)"?|([^;]*+))', re.S)
+_PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:(")((?:[^"\\]++|\\.)*+)"?([^;]*+)|([^;]*+))', re.S)
 _ESCAPE = re.compile(rb"\\(.)", re.S)
 _SEGMENT = re.compile(r"([^*]+)\*(?:(\d{1,5})(\*)?)?")
 
 
 @frozen(slots=True)
 class Parameter:
-    """One parameter as the header has it: name in lower case with its RFC 2231 asterisks, raw value unquoted."""
+    """One parameter as the header has it: name in lower case with its RFC 2231 asterisks, raw value unquoted.
+
+    ``kept``: the value with the backslashes that ``raw`` has lost. ``after``: what stands between the
+    closing quote and the next semicolon.
+    """
 
     name: str
     raw: bytes
+    quoted: bool = False
+    kept: bytes = b""
+    after: bytes = b""
 
 
 @frozen(slots=True)
@@ -66,24 +73,26 @@ class Parameters:
                 yield Reading(decode_header(item.raw), name)
 
 
+NO_PARAMETERS = Parameters()
+"""Those of a field that is not there."""
+
+
 def parse_parameters(raw: bytes) -> Parameters:
     """Parse a header value. Tolerates unquoted values with blanks, missing quotes, escapes. Linear; never raises."""
     text = unfold(raw)
     semicolon = text.find(b";")
     if semicolon < 0:
         return Parameters(text)
-    items = [
-        Parameter(
-            match[1].lower().decode("latin-1"),
-            match[3].rstrip() if match[2] is None else _unescaped(match[2]),
-        )
-        for match in _PARAMETER.finditer(text, semicolon)
-    ]
-    return Parameters(text[:semicolon].rstrip(), tuple(items))
+    items = tuple([_parameter(*match) for match in _PARAMETER.findall(text, semicolon)])
+    return Parameters(text[:semicolon].rstrip(), items)
 
 
-def _unescaped(quoted: bytes) -> bytes:
-    return _ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted
+def _parameter(name: bytes, quote: bytes, quoted: bytes, after: bytes, plain: bytes) -> Parameter:
+    word = name.lower().decode("latin-1")
+    if not quote:
+        value = plain.rstrip()
+        return Parameter(word, value, False, value)
+    return Parameter(word, _ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted, True, quoted, after.strip())
 
 
 def _split_charset(raw: bytes) -> tuple[str, bytes]:

@@ -71,11 +71,11 @@ class HeaderRewrite:
         no_blank = place.start + last == place.body
         nothing_left = len(self._removed) == len(extents)
         top, added = b"".join(self._top), b"".join(self._added)
-        if extents and added and not block.endswith(b"\n"):
+        unfinished = bool(extents) and not block.endswith(b"\n") and len(extents) - 1 not in self._removed
+        if unfinished and added:
             added = self._line_end + added
         if no_blank and (self.separated or (nothing_left and place.body < place.end)):
-            unfinished = extents and not block.endswith(b"\n") and not added
-            added += self._line_end * (2 if unfinished else 1)
+            added += self._line_end * (2 if unfinished and not added else 1)
         if not extents:
             top, added = top + added, b""
         if top:

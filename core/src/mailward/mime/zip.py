@@ -13,22 +13,8 @@ from mailward.mime.inflow import Inflow
 from mailward.mime.member import Member
 from mailward.mime.part import Part
 from mailward.mime.source import Source
-from mailward.mime.zip_records import (
-    DEFLATED,
-    END,
-    LOCAL,
-    SPANNED,
-    STORED,
-    TAIL_BYTES,
-    Directory,
-    Entry,
-    Record,
-    ends_in,
-    last_directories,
-    plausible,
-    read_directory,
-    read_local,
-)
+from mailward.mime.zip_directory import END, SPANNED, TAIL_BYTES, Directory, ends_in, last_directories, read_directory
+from mailward.mime.zip_records import DEFLATED, LOCAL, STORED, Entry, Record, plausible, read_local
 from mailward.values.finding import Finding, Kind
 
 _TYPE = "application/zip"
@@ -240,8 +226,9 @@ class _Archive:
             while at >= 0:
                 following = at + len(LOCAL)
                 if at not in self._seen and plausible(area, at):
+                    known = len(self._extents)
                     yield from self._hidden_entry(at, end)
-                    following = max(following, self._extents[-1][1])
+                    following = max([following, *(reached for _, reached in self._extents[known:])])
                 left -= 1
                 if not left:
                     detail = "too much in the archive looks like members: the rest was not looked at"

@@ -13,16 +13,15 @@ from mailward.mime.inflow import Inflow
 from mailward.mime.limits import MIB
 from mailward.mime.scratch import gathered, pieces
 from mailward.mime.source import Source
+from mailward.mime.zip_directory import Directory, last_directories
 from mailward.mime.zip_records import (
     DEFLATED,
     DESCRIPTOR,
     STORED,
     UTF8,
-    Directory,
     Entry,
     Record,
     extra_fields,
-    last_directories,
     read_local,
 )
 

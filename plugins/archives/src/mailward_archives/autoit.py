@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
 
 from mailward import Finding, Member, Part
 from mailward_archives.buffer import Data
 from mailward_archives.content import reason, unopened
 
 try:
-    import autoit_ripper
+    autoit_ripper: Any = import_module("autoit_ripper")
 except ImportError:
     autoit_ripper = None
 

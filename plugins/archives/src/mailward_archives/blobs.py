@@ -22,8 +22,9 @@ from mailward_archives.inflate import inflated
 DATA_MARK = re.compile(rb"data:[\w.+/-]{0,100}+[;,]", re.I)
 _URI = re.compile(rb"data:([\w.+/-]{0,100}+)((?:;[^,;\"'<>\s]{0,200}+){0,8}),", re.I)
 _URI_END = re.compile(rb"[\"'<>)`\\]|\Z")
+_STRING = rb"[A-Za-z0-9+/\s]{%s}+={0,2}+\s{0,80}+"
 _BLOB = re.compile(
-    rb"[\"'`>][A-Za-z0-9+/\s]{512,}+={0,2}(?:[\"'`]\s{0,80}+[+,]?\s{0,80}+[\"'`][A-Za-z0-9+/\s]++={0,2})*+[\"'`<]"
+    rb"[\"'`>]" + _STRING % b"512," + rb"(?:[\"'`]\s{0,80}+[+,]?\s{0,80}+[\"'`]" + _STRING % b"1," + rb")*+[\"'`<]"
 )
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]++")
 _MOST_BLOBS = 500

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from attrs import define, field
@@ -16,8 +17,8 @@ from attrs import define, field
 from mailward_archives.image import PAGE, Image, imports, load, text
 
 try:
-    import unicorn
-    from unicorn import x86_const as x86
+    unicorn: Any = import_module("unicorn")
+    x86: Any = import_module("unicorn.x86_const")
 except ImportError:
     unicorn = None
 
@@ -132,7 +133,7 @@ class _Machine:
 
 
 def unpacked(program: bytes, image: Image) -> list[bytes]:
-    """The memory of a program after its packer has run: the image, then what it allocated."""
+    """The memory once the packer has run: the image, then what it allocated; nothing if nothing changed."""
     processor = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
     machine = _Machine(processor, image, program)
     memory = load(program, image)
@@ -147,8 +148,11 @@ def unpacked(program: bytes, image: Image) -> list[bytes]:
     except unicorn.UcError:
         # How it ended does not matter: what counts is what stands in memory.
         machine.calls += 1
+    after = _read(processor, image.base, image.size)
+    if after == memory and not machine.heap:
+        return []
     return [
-        _read(processor, image.base, image.size),
+        after,
         *(_read(processor, start, size) for start, size in machine.heap),
     ]
 

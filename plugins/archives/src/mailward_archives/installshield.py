@@ -29,7 +29,7 @@ _STRINGS = re.compile(rb"([\x20-\x7e]{1,260})\0([\x20-\x7e]{1,260})\0([\x20-\x7e
 _CABINET = b"ISc("
 _NIBBLES = bytes((code >> 4 | code << 4) & 0xFF for code in range(256))
 _SPLIT, _MASKED, _PACKED, _INVALID = 1, 2, 4, 8
-_FILE = struct.Struct("<HQQQ16s16xIH24xBH")
+_FILE = struct.Struct("<HQQQ16s16xIH20xBH")
 
 
 @frozen
@@ -85,7 +85,7 @@ def _cabinet(part: Part, data: Data, head: Item, volumes: dict[int, Item]) -> It
     for number in range(min(count, _MOST_FILES)):
         values = _FILE.unpack_from(data, names_base + files_at + number * _FILE.size)
         flags, size, packed, offset, _, name_at, _, _, volume = values
-        if flags & _INVALID or not name_at or not size:
+        if flags & _INVALID or not name_at or not size or not offset:
             continue
         end = data.find(b"\0", names_base + name_at, names_base + name_at + 260)
         name = data[names_base + name_at : max(end, names_base + name_at)].decode("cp1252", "replace")

@@ -7,8 +7,10 @@ content cannot choose another reader than its type has. Members are read one aft
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from attrs import frozen
@@ -19,8 +21,8 @@ from mailward_archives.content import CHUNK_BYTES, Content, encrypted, limit, mu
 from mailward_archives.streams import stem
 
 try:
-    import libarchive
-    from libarchive import ffi
+    libarchive: Any = import_module("libarchive")
+    ffi: Any = import_module("libarchive.ffi")
 except (ImportError, OSError, AttributeError, TypeError) as error:
     libarchive = None
     _MISSING = f"libarchive-c with the system's libarchive ({type(error).__name__})"
@@ -31,6 +33,8 @@ _ENCRYPTED_WORDS = ("encrypt", "passphrase")
 _VOLUME_WORDS = ("multivolume", "multi-volume", "volume", "split", "spanned")
 _SKIPPED_MOST_BYTES = 256 * 1024 * 1024
 _RAW = "raw"
+_MOST_FAILURES = 50
+_ADDRESS = re.compile(r"[ ,(]*(?:errno=-?\d+|retcode=-?\d+|archive_p=\d+)\)?")
 
 
 def missing() -> str:
@@ -124,9 +128,7 @@ def _members(part: Part, recipe: Recipe, archive: Any) -> Iterator[Member | Find
             continue
         if entry.issym or entry.islnk:
             yield note(part, "special", name, f"a link to {str(entry.linkpath)[:200]!r}, not followed")
-        if not entry.isfile and not entry.issym:
-            continue
-        if entry.issym:
+        if not entry.isfile:
             continue
         content = Content(_chunks(archive, entry), _errors())
         yield Member(name, content, raw_bytes=part.size if recipe.format == _RAW else 0)
@@ -139,9 +141,6 @@ def _members(part: Part, recipe: Recipe, archive: Any) -> Iterator[Member | Find
         if failures > _MOST_FAILURES:
             yield unopened(part, f"{recipe.name}: too many damaged members")
             return
-
-
-_MOST_FAILURES = 50
 
 
 def _name(part: Part, recipe: Recipe, entry: Any) -> str:
@@ -170,6 +169,7 @@ def _skipped(archive: Any, entry: Any) -> bool:
 
 def classified(part: Part, name: str, problem: str, member: str = "") -> Finding | Member:
     """What an error of the library says: encrypted, a further volume, or not readable."""
+    problem = _ADDRESS.sub("", problem)
     lower = problem.lower()
     if any(word in lower for word in _ENCRYPTED_WORDS):
         if member:

@@ -49,7 +49,9 @@ def _attachment(storage: Any, streams: dict[str, list[str]]) -> Iterator[Member]
     content = streams.get(f"{_DATA}0102")
     if content is None:
         return
-    name = next((text for tag in (_LONG_NAME, _SHORT_NAME, _DISPLAY_NAME) if (text := _text(storage, streams, tag))), "")
+    name = next(
+        (text for tag in (_LONG_NAME, _SHORT_NAME, _DISPLAY_NAME) if (text := _text(storage, streams, tag))), ""
+    )
     yield Member(name or "attachment", _stream(storage, content))
 
 

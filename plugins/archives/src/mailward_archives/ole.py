@@ -7,6 +7,7 @@ streams of PowerPoint and Outlook that hold more than bytes are taken apart by t
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -14,12 +15,23 @@ import olefile
 
 from mailward import Finding, Member, Part
 from mailward_archives.content import CHUNK_BYTES, Content, encrypted, limit, reason, unopened
+from mailward_archives.inflate import inflated
 from mailward_archives.msg import is_message, read_message
 from mailward_archives.msi import stream_name
 from mailward_archives.ole10native import parse_package
 from mailward_archives.ppt import embedded
 
-ERRORS = (OSError, ValueError, IndexError, KeyError, AttributeError, TypeError, struct.error, RecursionError, MemoryError)
+ERRORS = (
+    OSError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    struct.error,
+    RecursionError,
+    MemoryError,
+)
 """What olefile raises on damaged input."""
 
 _PACKAGE_MOST_BYTES = 64 * 1024 * 1024
@@ -27,6 +39,7 @@ _NATIVE = "\x01ole10native"
 _ENCRYPTED_STREAMS = ("encryptedpackage", "encryptedsummary")
 _DOC_ENCRYPTED = 0x0100
 _FILEPASS = 0x002F
+_ZLIB = b"\x78"
 
 
 def read_ole(part: Part) -> Iterator[Member | Finding]:
@@ -53,6 +66,8 @@ def _content(part: Part, storage: Any, paths: list[list[str]]) -> Iterator[Membe
             yield encrypted(part, f"ole: {name!r} is encrypted")
         if last == _NATIVE:
             yield from _package(part, storage, path, name)
+        elif last.startswith("_") and len(path) == 1:
+            yield from _packed_object(part, storage, path, name)
         elif last == "powerpoint document":
             yield from embedded(part, _whole(storage, path))
         content = Content(chunks(storage, path), ERRORS)
@@ -88,6 +103,17 @@ def _package(part: Part, storage: Any, path: list[str], name: str) -> Iterator[M
     elif len(data) > 4:
         # Not the packager's: what follows the size is the object itself.
         yield Member(f"{name} content", (data[4:],))
+
+
+def _packed_object(part: Part, storage: Any, path: list[str], name: str) -> Iterator[Member | Finding]:
+    """The object in a stream of Word 2003's ``oledata.mso``: its size, then a deflated compound file."""
+    data = _whole(storage, path)
+    if data[4:5] != _ZLIB:
+        return
+    content = Content(inflated(data[4:]), (zlib.error,))
+    yield Member(f"{name}.ole", content, raw_bytes=len(data))
+    if content.error:
+        yield unopened(part, f"ole: {content.error}", f"{name}.ole")
 
 
 def _is_encrypted(storage: Any, path: list[str]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from typing import Any
 
 from mailward import Finding, Member, Part
@@ -15,7 +16,7 @@ from mailward_archives.content import Content, encrypted, limit, reason, unopene
 from mailward_archives.inflate import inflated_from
 
 try:
-    import pikepdf
+    pikepdf: Any = import_module("pikepdf")
 except ImportError:
     pikepdf = None
 

@@ -15,18 +15,16 @@ from mailward import Finding, Member, Part
 from mailward_archives import autoit, emulator, installshield, sevenzip
 from mailward_archives.buffer import Data, data_of, pieces
 from mailward_archives.content import limit, unopened
-from mailward_archives.image import ImageError, parse_image
+from mailward_archives.image import PAGE, ImageError, parse_image
 from mailward_archives.settings import ArchivesSettings
+from mailward_archives.signatures import archive
 
-_ARCHIVE = re.compile(
-    rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|MSCF\0\0\0\0|\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1|BZh[1-9]1AY&SY|\xfd7zXZ\0"
-)
-_EXTENSIONS = {b"PK": "zip", b"Ra": "rar", b"7z": "7z", b"MS": "cab", b"\xd0\xcf": "msi", b"BZ": "bz2", b"\xfd7": "xz"}
 _NSIS = b"\xef\xbe\xad\xdeNullsoftInst"
 _MZ = re.compile(rb"MZ")
 _PROGRAM = b"PE\0\0"
 _MOST_EMBEDDED = 100
 _MOST_SECTIONS = 96
+_MOST_LAYERS = 4
 _EMULATED_MOST_BYTES = 8 * 1024 * 1024
 _IMAGE_MOST_BYTES = 64 * 1024 * 1024
 
@@ -63,27 +61,32 @@ def programs(data: Data, start: int = 1) -> Iterator[tuple[int, int]]:
             at = begin + 2
 
 
-def archive(data: Data, start: int) -> tuple[int, str] | None:
-    """Where an archive begins, and its extension; looked for from ``start`` on."""
-    match = _ARCHIVE.search(data, start)
-    return None if match is None else (match.start(), _EXTENSIONS[match[0][:2]])
-
-
 def read_pe(part: Part, settings: ArchivesSettings) -> Iterator[Member | Finding]:
     """Everything that is found in and behind a program; nothing where there is nothing."""
     with data_of(part) as data:
         end = program_end(data, 0)
         if not end:
             return
-        if end < len(data):
-            # Without what is behind it, a known program has its known hash again.
-            yield Member("program.exe", pieces(data, 0, end), size_hint=end)
-            yield from _behind(part, data, end, settings)
         if settings.reads("autoit") and data.find(autoit.MARK) >= 0:
             yield from autoit.unpack_script(part, data)
-        yield from _embedded(part, data)
-        if settings.emulate:
-            yield from _emulated(part, data)
+        if end < len(data):
+            # Without what is behind it, a known program has its known hash again; it is looked into by itself.
+            yield Member("program.exe", pieces(data, 0, end), size_hint=end)
+            yield from _behind(part, data, end, settings)
+            yield from _embedded(part, data, end, "behind")
+        else:
+            yield from _embedded(part, data)
+            if settings.emulate and _layers(part) < _MOST_LAYERS:
+                yield from _emulated(part, data)
+
+
+def _layers(part: Part) -> int:
+    """How many programs a program lies in: one that holds a packed one that holds a packed one may go on for ever."""
+    count, node = 0, part.parent
+    while node is not None:
+        count += node.detected_type == part.detected_type
+        node = node.parent
+    return count
 
 
 def _behind(part: Part, data: Data, start: int, settings: ArchivesSettings) -> Iterator[Member | Finding]:
@@ -126,8 +129,11 @@ def _emulated(part: Part, data: Data) -> Iterator[Member | Finding]:
     if emulator.missing():
         yield unopened(part, f"pe: packed, needs {emulator.missing()}")
         return
-    for number, memory in enumerate(emulator.unpacked(program, image), 1):
+    areas = emulator.unpacked(program, image)
+    for number, area in enumerate(areas, 1):
+        # Without its headers the image is no program, and nobody takes it for another one.
+        memory = area if number > 1 else area[PAGE:]
         yield Member(f"memory{number}.bin", (memory,))
         if (found := archive(memory, 0)) is not None:
             yield Member(f"memory{number}.{found[1]}", (memory[found[0] :],))
-        yield from _embedded(part, memory, prefix=f"memory{number}-")
+        yield from _embedded(part, memory, 0, f"memory{number}-")

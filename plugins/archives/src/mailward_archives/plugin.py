@@ -7,10 +7,12 @@ from typing import ClassVar
 
 from mailward import Check, Finding, Member, OnFailure, Part, Plugin, hookimpl
 from mailward_archives import iso
+from mailward_archives.hidden import read_hidden
 from mailward_archives.settings import ArchivesSettings
 from mailward_archives.table import BY_TYPE, FORMATS
 from mailward_archives.text import read_text
 
+_ZIP_TYPE = "application/zip"
 _ISO_TYPE = "application/x-iso9660-image"
 _ISO_NAMES = (".iso", ".img", ".udf", ".bin", ".cdr")
 
@@ -63,16 +65,20 @@ class Archives(Plugin):
         if part.opaque or not part.is_leaf:
             return None
         found = BY_TYPE.get(self._type(part))
-        if found is None:
-            return read_text(part, self.settings)
-        if not self.settings.reads(found.name) or found.missing():
-            return None
-        answer = found.reader(part, self.settings)
-        return answer if answer is not None else read_text(part, self.settings)
+        answer = None
+        if found is not None:
+            if not self.settings.reads(found.name) or found.missing():
+                return None
+            answer = found.reader(part, self.settings)
+        if answer is None:
+            answer = read_text(part, self.settings)
+        if answer is None and self.settings.reads("hidden") and part.detected_type != _ZIP_TYPE:
+            answer = read_hidden(part)
+        return answer
 
     def _type(self, part: Part) -> str:
         kind = part.detected_type
-        if not kind and not part.declared_type.startswith("text/") or part.filename.lower().endswith(_ISO_NAMES):
+        if (not kind and not part.declared_type.startswith("text/")) or part.filename.lower().endswith(_ISO_NAMES):
             # The first kilobyte of a disc image says nothing.
             return _ISO_TYPE if iso.identifiers(part) else kind
         return kind

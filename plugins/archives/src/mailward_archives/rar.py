@@ -13,12 +13,16 @@ from attrs import frozen
 
 from mailward import Finding, Member, Part
 from mailward_archives import libarchive
+from mailward_archives.buffer import Data, data_of
 from mailward_archives.content import encrypted, multivolume
 
 _RAR5 = b"Rar!\x1a\x07\x01\x00"
 _HEAD_BYTES = 512
 _MAIN_3, _VOLUME_3, _ENCRYPTED_3 = 0x73, 0x0001, 0x0080
-_MAIN_5, _ENCRYPTION_5, _VOLUME_5 = 1, 4, 0x0001
+_MAIN_5, _FILE_5, _ENCRYPTION_5, _VOLUME_5 = 1, 2, 4, 0x0001
+_RECORD_ENCRYPTION = 1
+_HEADER_MOST_BYTES = 2 * 1024 * 1024
+_MOST_FILES = 5000
 
 
 @frozen
@@ -35,10 +39,8 @@ def traits(head: bytes) -> Traits:
     if not head.startswith(_RAR5):
         flags = int.from_bytes(head[10:12], "little") if len(head) >= 12 and head[9] == _MAIN_3 else 0
         return Traits(False, bool(flags & _ENCRYPTED_3), bool(flags & _VOLUME_3))
-    at, values = 12, list[int]()
-    for _ in range(5):
-        value, at = _number(head, at)
-        values.append(value)
+    at = 12
+    values, at = _numbers(head, at, 5)
     _, kind, flags, *rest = values
     if kind == _ENCRYPTION_5:
         return Traits(True, encrypted=True)
@@ -58,6 +60,52 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
     return value, at
 
 
+def locked(data: Data) -> tuple[str, ...]:
+    """The names of the encrypted files in a RAR 5 archive, by their headers; as many as can be read."""
+    found, at = list[str](), len(_RAR5)
+    while at + 5 < len(data) and len(found) < _MOST_FILES:
+        size, start = _number(data[at + 4 : at + 14], 0)
+        head = data[at + 4 + start : min(at + 4 + start + size, at + _HEADER_MOST_BYTES)]
+        if not head:
+            break
+        values, position = _numbers(head, 0, 2)
+        kind, flags = values
+        extra, position = _number(head, position) if flags & 1 else (0, position)
+        packed, position = _number(head, position) if flags & 2 else (0, position)
+        if kind == _FILE_5 and extra and _has_record(head[max(len(head) - extra, 0) :], _RECORD_ENCRYPTION):
+            found.append(_file_name(head, position))
+        at += 4 + start + size + packed
+    return tuple(found)
+
+
+def _numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:
+    values = list[int]()
+    for _ in range(count):
+        value, at = _number(data, at)
+        values.append(value)
+    return values, at
+
+
+def _has_record(extra: bytes, wanted: int) -> bool:
+    """Whether the extra area of a header holds a record of this type."""
+    at = 0
+    while at < len(extra):
+        size, start = _number(extra, at)
+        kind, _ = _number(extra, start)
+        if kind == wanted:
+            return True
+        at = max(start + size, at + 1)
+    return False
+
+
+def _file_name(head: bytes, at: int) -> str:
+    """The name in a file header: behind flags, size, attributes, time, checksum, method, system."""
+    (flags, _, _), at = _numbers(head, at, 3)
+    at += (4 if flags & 2 else 0) + (4 if flags & 4 else 0)
+    (_, _, length), at = _numbers(head, at, 3)
+    return head[at : at + length].decode("utf-8", "replace")
+
+
 def read_rar(part: Part) -> Iterator[Member | Finding]:
     """The members, or that the archive is encrypted as a whole; that it is one volume of several."""
     found = traits(part.head(_HEAD_BYTES))
@@ -66,4 +114,13 @@ def read_rar(part: Part) -> Iterator[Member | Finding]:
     if found.encrypted:
         yield encrypted(part, "rar: the list of files is encrypted")
         return
-    yield from (libarchive.RAR5 if found.five else libarchive.RAR3)(part)
+    if not found.five:
+        yield from libarchive.RAR3(part)
+        return
+    with data_of(part) as data:
+        names = locked(data)
+    for name in names:
+        yield Member(name, (), encrypted=True)
+    for item in libarchive.RAR5(part):
+        if item.name not in names or not item.name:
+            yield item

@@ -7,8 +7,24 @@ from collections.abc import Callable, Iterator
 from attrs import frozen
 
 from mailward import Finding, Member, Part
-from mailward_archives import binhex, iso, libarchive, mbox, ole, pdf, pe, rar, rtf, sevenzip, sis, streams, szdd, tar, tnef
-from mailward_archives import zips
+from mailward_archives import (
+    binhex,
+    iso,
+    libarchive,
+    mbox,
+    ole,
+    pdf,
+    pe,
+    rar,
+    rtf,
+    sevenzip,
+    sis,
+    streams,
+    szdd,
+    tar,
+    tnef,
+    zips,
+)
 from mailward_archives.settings import ArchivesSettings
 
 Answer = Iterator[Member | Finding] | None

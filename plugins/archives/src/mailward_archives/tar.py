@@ -38,7 +38,7 @@ def read_tar(part: Part) -> Iterator[Member | Finding]:
             if entry is None:
                 break
             # tarfile keeps every header it has read.
-            archive.members.clear()
+            vars(archive)["members"].clear()
             if entry.isreg():
                 content = Content(_chunks(archive, entry), _ERRORS)
                 yield Member(entry.name, content, size_hint=entry.size)

@@ -15,7 +15,9 @@ from mailward_archives.buffer import data_of
 from mailward_archives.settings import ArchivesSettings
 
 _MARKUP_TYPES = ("text/html", "image/svg+xml", "application/xml", "application/xhtml+xml", "text/x-script")
-_MARKUP_NAMES = (".html", ".htm", ".shtml", ".xhtml", ".svg", ".xml", ".js", ".jse", ".hta", ".mht", ".css", ".vbs", ".wsf")
+_MARKUP_NAMES = (
+    *(".html", ".htm", ".shtml", ".xhtml", ".svg", ".xml", ".js", ".jse", ".hta", ".mht", ".css", ".vbs", ".wsf"),
+)
 _LONG_STRING = re.compile(rb"[\"'`>][A-Za-z0-9+/\s]{512}")
 _BINARY = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]")
 _LOOKED_AT_BYTES = 512

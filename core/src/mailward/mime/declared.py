@@ -1,0 +1,106 @@
+"""What the header of a part declares about its body, as a client of a given manner reads it."""
+
+from __future__ import annotations
+
+import re
+
+from mailward.mime.content import ENCODINGS
+from mailward.mime.headers import Headers
+from mailward.mime.manner import MAIN, Manner, Pick, Transfer
+from mailward.mime.parameters import NO_PARAMETERS, Parameters, parse_parameters
+from mailward.mime.words import decode_header
+
+_TYPE = re.compile(rb"\s*+([^\s;/()<>@,:\"\[\]?=]++/[^\s;/()<>@,:\"\[\]?=]++)")
+_ENCODING = re.compile(rb"\s*+([^\s;(]*+)")
+_COMMENT = re.compile(r"\([^()]*\)")
+_LENIENT_TYPE = re.compile(r"[\s;\"'<]*(\w[^\s;/\"'<>,]*)\s*(?:/\s*([^\s;/\"'<>,]+))?")
+_TOKEN = re.compile(rb"[^\s()<>@,;\"\[\]\0]*")
+_NAMED = ("base64", "quoted-printable", "uue")
+_GUESSED_WITHIN = 64 * 1024
+_GUESS = re.compile(rb"(?:\A|\n)--(-*+[^\s-][^\r\n]{0,198})\r?\n")
+_DEFAULT = "text/plain"
+
+
+def field_of(headers: Headers, name: str, manner: Manner) -> bytes | None:
+    """The value of the field that counts, None where there is none."""
+    if manner.last_field:
+        return next(iter(reversed(headers.raws(name))), None)
+    return headers.raw(name)
+
+
+def type_of(headers: Headers, default: str, manner: Manner = MAIN) -> tuple[str, Parameters, bool]:
+    """(media type in lower case, its parameters, whether the field is sound); without a field ``default``.
+
+    A value that is no type means text/plain (RFC 2045 section 5.2), unless what is left without
+    quotes, comments, blanks and encoded words is one.
+    """
+    raw = field_of(headers, "content-type", manner)
+    if raw is None:
+        return default, NO_PARAMETERS, True
+    parameters = parse_parameters(raw)
+    match = _TYPE.match(parameters.value)
+    if match is not None:
+        return match[1].lower().decode("ascii", "replace"), parameters, True
+    return _lenient(raw), parameters, False
+
+
+def _lenient(raw: bytes) -> str:
+    text = _COMMENT.sub(" ", decode_header(raw[:1000])).lower()
+    match = _LENIENT_TYPE.match(text)
+    if match is None or not match[1].isascii():
+        return _DEFAULT
+    if match[2] is None:
+        return "multipart/mixed" if match[1] == "multipart" else _DEFAULT
+    return f"{match[1]}/{match[2]}" if match[2].isascii() else _DEFAULT
+
+
+def encoding_of(headers: Headers, manner: Manner = MAIN) -> str:
+    """The transfer encoding in lower case, ``7bit`` where none is declared."""
+    raw = field_of(headers, "content-transfer-encoding", manner)
+    if raw is None:
+        return "7bit"
+    match = _ENCODING.match(raw)
+    found = match[1].lower().decode("ascii", "replace") if match and match[1] else "7bit"
+    return named_in(raw) or found if manner.transfer is Transfer.NAMED else found
+
+
+def named_in(raw: bytes) -> str:
+    """A transfer encoding whose name occurs somewhere in the value, for clients that look no closer."""
+    text = raw.lower()
+    return next((name for name in _NAMED if name.encode() in text), "")
+
+
+def names_another(headers: Headers, encoding: str) -> bool:
+    """Whether the field names an encoding that is not the one it declares."""
+    raw = headers.raw("content-transfer-encoding")
+    named = named_in(raw) if raw is not None else ""
+    return bool(named) and (encoding not in ENCODINGS or not encoding.endswith(named)) and encoding != named
+
+
+def boundary_of(parameters: Parameters, pick: Pick = Pick.FIRST) -> bytes:
+    """The boundary of a multipart: the first plain parameter, else the RFC 2231 reading; empty where there is none.
+
+    Other picks: the last plain one; the RFC 2231 reading before plain ones; the value up to the
+    first character that no token may have; the value with its backslashes.
+    """
+    if not parameters.items:
+        return b""
+    plain = [item for item in parameters.items if item.name == "boundary"]
+    if pick is Pick.EXTENDED or not any(item.raw.rstrip() for item in plain):
+        extended = next((one.text for one in parameters.readings("boundary") if one.source != "boundary"), "")
+        if extended:
+            return extended.encode("latin-1", "replace").rstrip()
+    if not plain:
+        return b""
+    chosen = plain[-1 if pick is Pick.LAST else 0]
+    if pick is Pick.TOKEN:
+        match = _TOKEN.match(chosen.raw)
+        # A quoted value is cut at NUL alone, where C ends a string.
+        return chosen.raw.partition(b"\0")[0] if chosen.quoted else match[0] if match else b""
+    return (chosen.kept if pick is Pick.QUOTED else chosen.raw).rstrip()
+
+
+def guessed_boundary(body: bytes) -> bytes:
+    """The first line of a body that looks like a delimiter, without its dashes; empty where there is none."""
+    match = _GUESS.search(body[:_GUESSED_WITHIN])
+    return match[1].rstrip() if match is not None else b""

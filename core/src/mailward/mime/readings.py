@@ -1,0 +1,193 @@
+"""Second readings: where clients differ about the structure of a part, and what each makes of it.
+
+Every client reads all of a message in its own way, so a reading goes through the whole subtree, and
+has no readings of its own: the work stays in proportion to the message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from mailward.mime import manner
+from mailward.mime.base64text import ALPHABET
+from mailward.mime.content import is_identity
+from mailward.mime.declared import boundary_of, names_another
+from mailward.mime.limits import MIB
+from mailward.mime.manner import Manner, Pick
+from mailward.mime.part import Part
+
+MESSAGE_TYPES = frozenset(("message/rfc822", "message/global", "message/news"))
+MOST_READINGS = 4
+_UNENCODED = frozenset(("message/rfc822", "message/news"))
+_PLACING = ("content-type", "content-transfer-encoding")
+_PLACING_FIELD = re.compile(rb"^content-(?:type|transfer-encoding)[ \t]*+:", re.I | re.M)
+_BLANK_LINES = re.compile(rb"(?:[ \t]*+\r?\n)*+")
+_FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:")
+_PADDING = re.compile(rb"=(?:[ \t\r\n]*+=)*+")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]")
+_HEAD_BYTES = 4096
+_JUNK_SHARE = 8
+
+
+@frozen(slots=True)
+class Doubt:
+    """A way of reading that may differ, the rule it is reported under where it does, and why it may.
+
+    Without a rule the reason is reported already.
+    """
+
+    manner: Manner
+    rule: str
+    detail: str
+
+
+def doubts(part: Part, bare_return: bool, bare_feed: bool) -> list[Doubt]:
+    """The ways of reading a part that are worth a try; ``bare_…``: what stands alone in its header."""
+    multipart = part.declared_type.startswith("multipart/")
+    found = list(_of_header(part, multipart, bare_return, bare_feed))
+    if multipart:
+        found += _of_multipart(part)
+    elif not is_identity(part.encoding):
+        found += _of_encoded(part)
+    elif part.encoding not in ("7bit", "8bit", "binary") or len(part.headers.raw(_PLACING[1]) or b"") > 9:
+        found += _of_named(part)
+    return found
+
+
+def _of_header(part: Part, multipart: bool, bare_return: bool, bare_feed: bool) -> Iterator[Doubt]:
+    headers, layout = part.headers, part.layout
+    varies = headers.varies(*_PLACING)
+    if varies or (multipart and boundary_of(part.parameters, Pick.LAST) != boundary_of(part.parameters)):
+        for last in (manner.LAST, manner.LAST_FIELD, manner.LAST_PARAMETER):
+            yield Doubt(last, "", "")
+    if bare_return or (layout is not None and layout.returns):
+        yield Doubt(manner.CR, "line_ends", "clients that end lines at CR alone see another structure")
+    if bare_feed or (layout is not None and layout.bare):
+        yield Doubt(manner.CRLF, "line_ends", "clients that end lines at CRLF alone see another structure")
+    if headers.damage:
+        yield from _of_damage(part, multipart)
+    if headers.has_line_of_blanks:
+        yield Doubt(manner.BLANKS, "line_of_blanks", "a line of blanks in the header: for some clients the body begins")
+    if not headers.block and not multipart:
+        data, place = part.place.source.data, part.place
+        begin = _BLANK_LINES.match(data, place.body, place.body_end)
+        if begin is not None and _PLACING_FIELD.match(data, begin.end(), place.body_end):
+            yield Doubt(manner.LATE, "late_header", "header fields after the blank line that ends an empty header")
+
+
+def _of_damage(part: Part, multipart: bool) -> Iterator[Doubt]:
+    headers, place = part.headers, part.place
+    if "header_line" in headers.damage and not _opens_like_mbox(part):
+        yield Doubt(manner.JUNK_ENDS, "header_junk", "a line that is no field: for some clients the header ends there")
+    if "header_end" in headers.damage:
+        data = place.source.data
+        blank = manner.LF.blank.search(data, place.body, min(place.end, place.body + MIB))
+        stop = blank.end() if blank is not None else place.body
+        if not is_identity(part.encoding) or _PLACING_FIELD.search(data, place.body, stop):
+            yield Doubt(
+                manner.JUNK_SKIPPED, "header_junk", "lines that are no fields: some clients look for more fields"
+            )
+
+
+def _opens_like_mbox(part: Part) -> bool:
+    """Whether the only line that is no field is the separator of an mbox at the top."""
+    block = part.headers.block
+    first = block.find(b"\n") + 1
+    fields = sum(extent.end - extent.start for extent in part.headers.extents())
+    return block.startswith((b"From ", b">From ")) and first + fields == len(block)
+
+
+def _of_multipart(part: Part) -> Iterator[Doubt]:
+    parameters, layout = part.parameters, part.layout
+    usual = boundary_of(parameters)
+    tried = {usual, b""}
+    for pick, way in ((Pick.EXTENDED, manner.EXTENDED), (Pick.TOKEN, manner.TOKEN), (Pick.QUOTED, manner.QUOTED)):
+        boundary = boundary_of(parameters, pick)
+        if boundary not in tried:
+            tried.add(boundary)
+            yield Doubt(way, "boundary_syntax", "the boundary parameter can be read in several ways")
+    if not is_identity(part.encoding):
+        detail = f"a multipart in {part.encoding[:64]}: clients may decode it first"
+        yield Doubt(manner.DECODED, "multipart_encoding", detail)
+    if layout is not None and layout.tails:
+        yield Doubt(
+            manner.LOOSE, "boundary_tail", "lines begin like a delimiter and go on: delimiters for some clients"
+        )
+    if part.division is None:
+        yield Doubt(manner.GUESSED, "boundary_guessed", "no usable boundary: clients may take one from the body")
+
+
+def _of_encoded(part: Part) -> Iterator[Doubt]:
+    place = part.place
+    if part.declared_type in MESSAGE_TYPES:
+        if part.declared_type in _UNENCODED and _FIELD.match(place.source.data, place.body, place.body_end):
+            detail = (
+                f"a message in {part.encoding[:64]}, which RFC 2046 section 5.2.1 forbids: clients may not decode it"
+            )
+            yield Doubt(manner.UNDECODED, "message_encoding", detail)
+    elif part.encoding == "base64":
+        if not looks_like_base64(place.source.copy(place.body, min(place.body_end, place.body + _HEAD_BYTES))):
+            yield Doubt(
+                manner.UNDECODED, "not_base64", "declared as base64 but not written in it: clients may show it as is"
+            )
+        elif resumes_after_padding(part):
+            detail = "base64 goes on after its padding: clients may stop there"
+            yield Doubt(manner.TO_PADDING, "base64_after_padding", detail)
+    yield from _of_named(part)
+
+
+def _of_named(part: Part) -> Iterator[Doubt]:
+    if names_another(part.headers, part.encoding):
+        yield Doubt(manner.NAMED, "encoding_syntax", "the transfer encoding can be read in several ways")
+
+
+def looks_like_base64(head: bytes) -> bool:
+    """Whether the first lines of a body may be base64, with no more damage than happens on the way."""
+    text = head.strip()
+    first = text.split(b"\n", 1)[0].rstrip()
+    if first.translate(None, ALPHABET + b"="):
+        return False
+    strange = len(text.translate(None, ALPHABET + b"=\r\n"))
+    return strange * _JUNK_SHARE <= len(text)
+
+
+def padding_end(part: Part) -> int:
+    """Where the first padding of base64 ends; the end of the body where there is none."""
+    place = part.place
+    first = place.source.find(b"=", place.body, place.body_end)
+    match = _PADDING.match(place.source.data, first, place.body_end) if first >= 0 else None
+    return place.body_end if match is None else match.end()
+
+
+def resumes_after_padding(part: Part) -> bool:
+    """Whether base64 has characters after its first padding."""
+    end = padding_end(part)
+    return _BASE64.search(part.place.source.data, end, part.place.body_end) is not None
+
+
+def shape(part: Part) -> tuple[object, ...]:
+    """What a reading makes of a part; equal where two readings show the same contents."""
+    if part.division is not None:
+        return tuple((id(part.place.source.data), one.start, one.end, one.what) for one in part.division.segments)
+    place, kind = part.place, part.declared_type
+    family = "message" if kind in MESSAGE_TYPES else "text" if kind.startswith(("text/", "multipart/")) else ""
+    coding = "" if is_identity(part.encoding) else part.encoding
+    return family, id(place.source.data), place.body, place.body_end, coding
+
+
+def explained(part: Part, tails: set[bytes]) -> bool:
+    """Whether lines that begin like a delimiter are those of multiparts inside the part.
+
+    Then a client that takes them for its own sees the same contents in another order.
+    """
+    inside, stack = set[bytes](), list(part.children)
+    while stack:
+        one = stack.pop()
+        stack += one.children
+        if one.division is not None:
+            boundary = boundary_of(one.parameters)
+            inside |= {boundary, boundary + b"--"}
+    return tails <= inside

@@ -1,0 +1,19 @@
+"""Where an archive begins in or behind other content."""
+
+from __future__ import annotations
+
+import re
+
+from mailward_archives.buffer import Data
+
+_ARCHIVE = re.compile(
+    rb"PK\x03\x04|Rar!\x1a\x07(?:\0|\x01\0)|7z\xbc\xaf\x27\x1c|MSCF\0\0\0\0|\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+    rb"|BZh[1-9]1AY&SY|\xfd7zXZ\0"
+)
+_EXTENSIONS = {b"PK": "zip", b"Ra": "rar", b"7z": "7z", b"MS": "cab", b"\xd0\xcf": "msi", b"BZ": "bz2", b"\xfd7": "xz"}
+
+
+def archive(data: Data, start: int) -> tuple[int, str] | None:
+    """Where an archive begins, and its extension; looked for from ``start`` on."""
+    match = _ARCHIVE.search(data, start)
+    return None if match is None else (match.start(), _EXTENSIONS[match[0][:2]])

@@ -1,0 +1,130 @@
+"""One archive of each format, made by the program that people make it with, and opened."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from typing import Any
+
+import pytest
+
+from mailward import Part
+
+from .conftest import SECRET
+
+CONTENTS = {SECRET, SECRET[::-1]}
+SEVEN = ("7zz", "a", "-bd")
+
+
+@pytest.mark.parametrize(
+    ("output", "command"),
+    [
+        ("x.tar", ("tar", "cf", "x.tar", "a.txt", "dir")),
+        ("x.tar.gz", ("tar", "czf", "x.tar.gz", "a.txt", "dir")),
+        ("x.7z", (*SEVEN, "x.7z", "a.txt", "dir")),
+        ("x.7z", (*SEVEN, "-m0=PPMd", "x.7z", "a.txt", "dir")),
+        ("x.wim", (*SEVEN, "x.wim", "a.txt", "dir")),
+        ("x.arj", ("arj", "a", "-r", "x.arj", "a.txt", "dir/b.bin")),
+        ("x.arj", ("arj", "a", "-m0", "-r", "x.arj", "a.txt", "dir/b.bin")),
+        ("x.cpio", ("bsdtar", "cf", "x.cpio", "--format=cpio", "a.txt", "dir")),
+        ("x.cpio", ("bsdtar", "cf", "x.cpio", "--format=newc", "a.txt", "dir")),
+        ("x.a", ("ar", "rc", "x.a", "a.txt", "dir/b.bin")),
+        ("x.iso", ("bsdtar", "cf", "x.iso", "--format=iso9660", "a.txt", "dir")),
+        ("x.iso", ("genisoimage", "-quiet", "-udf", "-J", "-o", "x.iso", "a.txt", "dir")),
+        ("x.zip", (*SEVEN, "-mm=Deflate64", "x.zip", "a.txt", "dir")),
+        ("x.zip", (*SEVEN, "-mm=PPMd", "x.zip", "a.txt", "dir")),
+    ],
+)
+def test_every_file_of_an_archive_is_a_part(packed: Any, opened: Any, output: str, command: tuple[str, ...]) -> None:
+    if command[0] not in ("tar", "7zz", "arj"):
+        pytest.importorskip("libarchive")
+    result = opened("sent." + output.partition(".")[2], packed(output, *command))
+    assert set(result.parts.values()) >= CONTENTS
+    assert not result.kinds
+
+
+@pytest.mark.parametrize(
+    ("output", "command"),
+    [
+        ("a.txt.gz", ("gzip", "a.txt")),
+        ("a.txt.bz2", ("bzip2", "a.txt")),
+        ("a.txt.xz", ("xz", "a.txt")),
+        ("a.txt.lzma", ("xz", "--format=lzma", "a.txt")),
+        ("a.txt.zst", ("bsdtar", "cf", "a.txt.zst", "--zstd", "--format=raw", "a.txt")),
+        ("a.txt.Z", ("bsdtar", "cf", "a.txt.Z", "-Z", "--format=raw", "a.txt")),
+    ],
+)
+def test_a_compressed_file_is_opened_under_its_own_name(
+    packed: Any, opened: Any, output: str, command: tuple[str, ...]
+) -> None:
+    if command[0] == "bsdtar":
+        pytest.importorskip("libarchive")
+    result = opened(output, packed(output, *command))
+    assert result.parts["a.txt"] == SECRET
+    assert not result.kinds
+
+
+def test_the_type_of_the_content_counts_and_not_the_name(opened: Any) -> None:
+    assert opened("invoice.pdf", gzip.compress(SECRET)).parts["invoice.pdf"] == SECRET
+    assert opened("real.tar", b"no archive at all").kinds == set()
+
+
+def test_streams_one_after_the_other_are_one_file(opened: Any) -> None:
+    for pack in (gzip.compress, bz2.compress, lzma.compress):
+        assert SECRET + b"second" in opened("x", pack(SECRET) + pack(b"second")).parts.values()
+    assert (
+        SECRET + b"second" in opened("x", lzma.compress(SECRET) + b"\0" * 8 + lzma.compress(b"second")).parts.values()
+    )
+
+
+def test_what_follows_the_last_stream_is_a_part(opened: Any) -> None:
+    for pack in (gzip.compress, bz2.compress, lzma.compress):
+        result = opened("x", pack(SECRET) + b"MZ and more")
+        assert result.parts["trailing"] == b"MZ and more"
+        assert "trailing" not in opened("x", pack(SECRET) + b"\0" * 512).parts
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_stream_that_was_cut_off_is_reported_and_its_start_kept(opened: Any, pack: Any) -> None:
+    noise = bytes(byte * byte % 251 for byte in range(400_000))
+    result = opened("x", pack(noise)[:-9])
+    assert result.rules >= {"unopened"}
+    assert any(noise.startswith(content) and content for path, content in result.parts.items() if path)
+
+
+def test_encrypted_members_and_directories_are_reported(packed: Any, opened: Any) -> None:
+    pytest.importorskip("libarchive")
+    assert opened("x.7z", packed("x.7z", *SEVEN, "-pword", "x.7z", "a.txt")).kinds == {"encrypted"}
+    assert opened("y.7z", packed("y.7z", *SEVEN, "-pword", "-mhe=on", "y.7z", "a.txt")).kinds == {"encrypted"}
+    assert opened("y.arj", packed("y.arj", "arj", "a", "-gword", "y.arj", "a.txt")).kinds == {"encrypted"}
+
+
+def test_a_further_volume_is_reported(packed: Any, opened: Any) -> None:
+    noise = {"a.txt": bytes(byte * byte % 251 for byte in range(40_000))}
+    first = packed("x.arj.arj", "arj", "a", "-v10k", "-m0", "-y", "x.arj.arj", "a.txt", files=noise)
+    assert opened("x.arj", first).rules & {"multivolume", "unopened"}
+
+
+def test_a_format_that_is_switched_off_is_left_to_the_core(opened: Any, judged: Any) -> None:
+    data = gzip.compress(SECRET)
+    assert set(opened("x.gz", data, without=("gzip",)).parts) == {""}
+    from .conftest import mail
+
+    (findings,) = judged([mail("x.gz", data)], settings='without = ["gzip"]')
+    assert [finding.rule for finding in findings] == ["unopened"]
+
+
+def test_an_archive_behind_other_content_is_opened(packed: Any, opened: Any) -> None:
+    pytest.importorskip("libarchive")
+    data = packed("x.7z", *SEVEN, "x.7z", "a.txt", "dir")
+    assert set(opened("photo.jpg", b"\xff\xd8\xff" + bytes(5000) + data).parts.values()) >= CONTENTS
+
+
+def test_members_are_read_one_after_the_other(part_of: Any, packed: Any) -> None:
+    from mailward_archives.tar import read_tar
+
+    part: Part = part_of(packed("x.tar", "tar", "cf", "x.tar", "a.txt", "dir"))
+    reader = read_tar(part)
+    assert next(reader).name == "a.txt"  # type: ignore[union-attr]
+    reader.close()  # type: ignore[attr-defined]

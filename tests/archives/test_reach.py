@@ -1,0 +1,67 @@
+"""Debian's clamav-testfiles: one program in 44 wrappings, found by one signature of it and our own unpacking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailward import Kind
+
+from .conftest import mail
+
+FOLDER = Path("/usr/share/clamav-testfiles")
+SIGNATURE = "aa15bcf478d165efd2065190eb473bcb:544:Test.Program\n"
+MISSING = {
+    "clam-pespin.exe": "the packer looks for its functions in the tables of a loaded kernel32, which is not there",
+    "clam-yc.exe": "the packer compares its own file on disk with itself in ways that the emulator does not answer",
+}
+"""What is not found, and why."""
+AT_LEAST = 40
+
+
+@pytest.fixture
+def wrapped(require: Callable[..., None]) -> list[Path]:
+    require("7zz")
+    found = sorted(FOLDER.glob("clam*"))
+    if len(found) < 44:
+        require("clamav-testfiles")
+    return found
+
+
+def test_the_program_is_found_in_at_least_40_of_44_wrappings(wrapped: list[Path], judged: Any) -> None:
+    pytest.importorskip("unicorn")
+    pytest.importorskip("autoit_ripper")
+    raws = [mail(path.name, path.read_bytes()) for path in wrapped]
+    results = judged(raws, SIGNATURE, "emulate = true", "max_depth = 24")
+    missed = {
+        path.name
+        for path, findings in zip(wrapped, results, strict=True)
+        if not any(finding.kind is Kind.INFECTED for finding in findings)
+    }
+    assert len(wrapped) - len(missed) >= AT_LEAST
+    assert missed <= set(MISSING)
+    failures = [finding for findings in results for finding in findings if finding.rule == "failure"]
+    assert failures == []
+
+
+@pytest.mark.parametrize("name", ["clam.mail", "clam.exe.mbox.base64", "clam.exe.mbox.uu"])
+def test_mails_among_them_are_found_as_the_mail_itself(wrapped: list[Path], judged: Any, name: str) -> None:
+    (findings,) = judged([(FOLDER / name).read_bytes()], SIGNATURE)
+    assert Kind.INFECTED in {finding.kind for finding in findings}
+
+
+def test_without_the_emulator_everything_but_packed_programs_is_found(wrapped: list[Path], judged: Any) -> None:
+    pytest.importorskip("autoit_ripper")
+    raws = [mail(path.name, path.read_bytes()) for path in wrapped]
+    results = judged(raws, SIGNATURE, "", "max_depth = 24")
+    found = {
+        path.name
+        for path, findings in zip(wrapped, results, strict=True)
+        if any(finding.kind is Kind.INFECTED for finding in findings)
+    }
+    assert {path.name for path in wrapped} - found <= {
+        f"clam-{packer}.exe" for packer in ("aspack", "mew", "pespin", "petite", "upack", "upx", "wwpack", "yc")
+    }
