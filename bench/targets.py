@@ -1,4 +1,4 @@
-"""What is measured: Mailward, Postfix relaying without looking, a bare aiosmtpd; on loopback, each in its own folder."""
+"""What is measured: Mailward, Postfix relaying without looking, a bare aiosmtpd; on loopback, each in a folder."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SECONDS = 5
+SECONDS = 4
 TARGETS = ["tree", "headers", "names", "edits", "zip", "archives"]
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import struct
 import tarfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 
-from mailward.mime import Limits, Member, Message, Part, unpack_zip
+from mailward.mime import Limits, Member, MemberError, Message, Part, unpack_zip
 from mailward.values.finding import Finding
 
 TIME = (2024, 2, 29, 12, 30, 58)
@@ -62,16 +64,26 @@ def read_tar(part: Part) -> Iterator[Member] | None:
 
 
 def _tar_members(part: Part) -> Iterator[Member]:
-    with tarfile.open(fileobj=io.BytesIO(part.content)) as archive:
-        for info in archive:
-            if (file := archive.extractfile(info)) is not None:
-                yield Member(info.name, [file.read()])
+    try:
+        with tarfile.open(fileobj=io.BytesIO(part.content)) as archive:
+            for info in archive:
+                if (file := archive.extractfile(info)) is not None:
+                    yield Member(info.name, [file.read()])
+    except (tarfile.TarError, OSError, EOFError, ValueError, KeyError) as error:
+        raise MemberError(str(error)) from error
 
 
 def read_gzip(part: Part) -> Iterator[Member] | None:
     if part.detected_type != "application/gzip":
         return None
-    return iter([Member(part.filename.removesuffix(".gz"), [gzip.decompress(part.content)])])
+    return iter([Member(part.filename.removesuffix(".gz"), _gunzipped(part))])
+
+
+def _gunzipped(part: Part) -> Iterator[bytes]:
+    try:
+        yield gzip.decompress(part.content)
+    except (OSError, EOFError, zlib.error, struct.error) as error:
+        raise MemberError(str(error)) from error
 
 
 def attached(data: bytes, name: str = "a.bin", end: bytes = b"\r\n", columns: int = 76) -> bytes:

@@ -300,7 +300,7 @@ def archives(inner):
 @settings(max_examples=150, deadline=None)
 def test_an_edit_anywhere_leaves_everything_else(data, tree):
     raw = attached(tree)
-    message, _ = opened(raw)
+    message, before = opened(raw)
     parts = [part for part in message.walk() if part.is_leaf]
     victim = data.draw(st.sampled_from(parts))
     new = data.draw(st.none() | st.just(b"") | st.binary(max_size=100))
@@ -317,7 +317,7 @@ def test_an_edit_anywhere_leaves_everything_else(data, tree):
     except EditError:
         return
     after, found = opened(apply(raw, splices))
-    assert [one for one in found if one.rule != "limit"] == []
+    assert {one.rule for one in found} <= {one.rule for one in before}
     assert {one.rule for one in after.defects} <= {one.rule for one in message.defects}
     left = [part.content for part in after.walk() if part.is_leaf and not part.children]
     for piece in rest:
@@ -335,10 +335,7 @@ def test_damage_never_raises_anything_else():
             for _ in range(chance.randrange(1, 4)):
                 raw[chance.randrange(len(raw))] = chance.randrange(256)
             whole = attached(bytes(raw))
-            try:
-                message, _ = opened(whole)
-            except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error):
-                continue  # of the readers in this test
+            message, _ = opened(whole)
             for part in list(message.walk())[2:]:
                 apply(whole, resolve(message, [DeletePart(part.path)]))
 

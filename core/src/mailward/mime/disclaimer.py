@@ -149,7 +149,7 @@ def _spliced(
 def _recoded(layer: Layer, part: Part, content: bytes, snippet: _Snippet, line_end: bytes) -> bytes:
     """The whole body in an encoding that carries it; the header says so."""
     new = snippet.whole or content[: snippet.at] + snippet.data + content[snippet.at :]
-    quoted = quoted_again(part, new)
+    quoted = quoted_again(part, new, line_end)
     if quoted is not None and len(quoted) > len(new) * 4 // 3:
         quoted = None
     rewrite = layer.rewrite(part)

@@ -14,6 +14,7 @@ from mailward.mime.source import Source
 _LONGEST_LINE, _SHORTEST_LINE = 76, 40
 _LINES_A_STEP = 4096
 _COMPARED_BYTES = 64 * 1024
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 _QUOTED = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.S)
 
 
@@ -37,9 +38,11 @@ def base64_again(old: memoryview, content: Source, line_end: bytes) -> bytes:
     return base64_body(content, line_end, len(first) if fits else _LONGEST_LINE) + breaks
 
 
-def quoted_again(part: Part, content: bytes) -> bytes | None:
+def quoted_again(part: Part, content: bytes, line_end: bytes) -> bytes | None:
     """A text in quoted-printable; None where it is not read back, or a line looks like the delimiter of a multipart."""
     encoded = binascii.b2a_qp(content, istext=True)
+    if line_end == b"\r\n":
+        encoded = _BARE_LF.sub(line_end, encoded)
     if quoted_whole(encoded) != content or opens_delimiter(part, encoded):
         return None
     return encoded

@@ -92,7 +92,7 @@ class Layer:
                 if part.encoding == "base64":
                     data = base64_again(old, content, self._line_end)
                 elif part.encoding == "quoted-printable" and derived:
-                    data = quoted_again(part, b"".join(pieces(content)))
+                    data = quoted_again(part, b"".join(pieces(content)), self._line_end)
             if data is not None:
                 yield Splice(*trimmed(start, old, data + self._missing_break(part)))
         if data is not None:

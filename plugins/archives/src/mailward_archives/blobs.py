@@ -26,6 +26,7 @@ _STRING = rb"[A-Za-z0-9+/\s]{%s}+={0,2}+\s{0,80}+"
 _BLOB = re.compile(
     rb"[\"'`>]" + _STRING % b"512," + rb"(?:[\"'`]\s{0,80}+[+,]?\s{0,80}+[\"'`]" + _STRING % b"1," + rb")*+[\"'`<]"
 )
+_JOINED = re.compile(rb"[\"'`]\s*+[+,]?\s*+[\"'`]")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]++")
 _MOST_BLOBS = 500
 _SMALLEST_URI_BYTES = 16
@@ -95,7 +96,7 @@ def literals(data: Data) -> Iterator[Blob]:
         at = match.end() - 1
         if data[max(match.start() - 8, 0) : match.start()].lower().endswith(b"base64,"):
             continue
-        yield Blob("", decoded(match[0]))
+        yield Blob("", decoded(_JOINED.sub(b"", match[0])))
 
 
 def decoded(text: bytes) -> bytes:

@@ -34,6 +34,7 @@ _VOLUME_WORDS = ("multivolume", "multi-volume", "volume", "split", "spanned")
 _SKIPPED_MOST_BYTES = 256 * 1024 * 1024
 _RAW = "raw"
 _MOST_FAILURES = 50
+_KIND, _FILES = 0o170000, (0, 0o100000)
 _ADDRESS = re.compile(r"[ ,(]*(?:errno=-?\d+|retcode=-?\d+|archive_p=\d+)\)?")
 
 
@@ -128,7 +129,7 @@ def _members(part: Part, recipe: Recipe, archive: Any) -> Iterator[Member | Find
             continue
         if entry.issym or entry.islnk:
             yield note(part, "special", name, f"a link to {str(entry.linkpath)[:200]!r}, not followed")
-        if not entry.isfile:
+        if entry.filetype & _KIND not in _FILES:
             continue
         content = Content(_chunks(archive, entry), _errors())
         yield Member(name, content, raw_bytes=part.size if recipe.format == _RAW else 0)

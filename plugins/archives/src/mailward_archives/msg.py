@@ -38,7 +38,7 @@ def read_message(part: Part, storage: Any, paths: list[list[str]]) -> Iterator[M
     for path in paths:
         if path[-1].startswith(_STREAM):
             folders.setdefault(tuple(path[:-1]), {})[path[-1][len(_STREAM) :].upper()] = path
-    for folder, streams in folders.items():
+    for folder, streams in sorted(folders.items(), key=lambda item: (len(item[0]), item[0])):
         if folder and folder[-1].startswith(_ATTACHMENT):
             yield from _attachment(storage, streams)
         elif not folder or folder[-1].upper().endswith("3701000D"):

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from mailward import Finding, Member, Part
 from mailward_archives import (
+    arj,
     binhex,
     iso,
     libarchive,
@@ -74,7 +75,7 @@ FORMATS = (
     Format("7z", ("application/x-7z-compressed",), _plain(libarchive.SEVEN_ZIP), libarchive.missing),
     Format("rar", ("application/vnd.rar",), _plain(rar.read_rar), libarchive.missing),
     Format("cab", ("application/vnd.ms-cab-compressed",), _plain(libarchive.CAB), libarchive.missing),
-    Format("arj", ("application/x-arj",), _program("arj", "arj"), sevenzip.missing),
+    Format("arj", ("application/x-arj",), arj.read_arj, sevenzip.missing),
     Format("lha", ("application/x-lzh-compressed",), _plain(libarchive.LHA), libarchive.missing),
     Format("iso", ("application/x-iso9660-image",), iso.read_iso, libarchive.missing),
     Format("cpio", ("application/x-cpio",), _plain(libarchive.CPIO), libarchive.missing),
