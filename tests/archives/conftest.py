@@ -132,7 +132,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         name, _, version = requirement.partition("==")
         found = next(iter(folder.glob(f"{name}-{version}.*")), None)
         if found is None:
-            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-build-isolation"]
+            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps"]
             run = subprocess.run(
                 [*command, "--no-binary", ":all:", "-d", str(folder), requirement], capture_output=True, text=True
             )

@@ -49,9 +49,9 @@ def gzip_bomb(megabytes: int) -> bytes:
 
 BOMBS = {
     "gzip": lambda: gzip_bomb(1024),
-    "bzip2": lambda: zeros(512, bz2.BZ2Compressor()),
-    "xz": lambda: zeros(512, lzma.LZMACompressor(preset=1)),
-    "gzip twice": lambda: gzip.compress(gzip_bomb(2048)),
+    "bzip2": lambda: zeros(256, bz2.BZ2Compressor()),
+    "xz": lambda: zeros(256, lzma.LZMACompressor(preset=1)),
+    "gzip twice": lambda: gzip.compress(gzip_bomb(512)),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import struct
 from typing import Any
 
 import pytest
@@ -63,6 +64,31 @@ def test_a_compressed_file_is_opened_under_its_own_name(
     result = opened(output, packed(output, *command))
     assert result.parts["a.txt"] == SECRET
     assert not result.kinds
+
+
+def lha(name: bytes, content: bytes) -> bytes:
+    """A stored member with a header of level 0, and the end."""
+    fields = b"-lh0-" + struct.pack("<IIIBB", len(content), len(content), 0, 0x20, 0)
+    fields += bytes([len(name)]) + name + struct.pack("<H", crc16(content))
+    return bytes([len(fields), sum(fields) & 0xFF]) + fields + content + b"\0"
+
+
+def crc16(content: bytes) -> int:
+    value = 0
+    for byte in content:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0xA001 if value & 1 else 0)
+    return value
+
+
+def test_lha_and_rpm(packed: Any, opened: Any) -> None:
+    pytest.importorskip("libarchive")
+    assert opened("x.lzh", lha(b"a.txt", SECRET)).parts["a.txt"] == SECRET
+    payload = gzip.compress(packed("x.cpio", "bsdtar", "cf", "x.cpio", "--format=newc", "a.txt", "dir"))
+    header = b"\x8e\xad\xe8\x01" + bytes(12)
+    package = b"\xed\xab\xee\xdb\x03" + bytes(91) + header + header + payload
+    assert set(opened("x.rpm", package).parts.values()) >= CONTENTS
 
 
 def test_the_type_of_the_content_counts_and_not_the_name(opened: Any) -> None:

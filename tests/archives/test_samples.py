@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailward import Engine, Envelope, Kind  # noqa: F401
+from mailward import Kind
 
 from .conftest import mail
 

@@ -5,6 +5,7 @@ By hand: python tests/corpus/fidelity.py FILE...
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 
@@ -147,13 +148,19 @@ def _parts(before: Picture, after: Picture, edit: Edit) -> Iterator[str]:
 
 
 def _related(one: Part, other: Part) -> bool:
-    return _inside(one, other) or _inside(other, one)
+    """Whether a change of one part is a change of the other: around it, in it, or read from the same bytes."""
+    above, below = _chain(one), _chain(other)
+    common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] is pair[1], zip(above, below, strict=False)))
+    parted = [chain[common] for chain in (above, below) if len(chain) > common]
+    return len(parted) < 2 or any(part.reading != above[common - 1].reading for part in parted)
 
 
-def _inside(inner: Part | None, outer: Part) -> bool:
-    while inner is not None and inner is not outer:
-        inner = inner.parent
-    return inner is outer
+def _chain(part: Part | None) -> list[Part]:
+    chain = []
+    while part is not None:
+        chain.append(part)
+        part = part.parent
+    return chain[::-1]
 
 
 if __name__ == "__main__":

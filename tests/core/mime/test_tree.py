@@ -178,7 +178,7 @@ def test_a_longer_line_is_no_delimiter():
         "Content-Type: multipart/mixed; boundary=b", "", "--b", "", "--bc", "--b- ", "x--b", "--b-- \t", "end"
     )
     assert mail.part("1").content == b"--bc\r\n--b- \r\nx--b"
-    assert rules(mail) == set()
+    assert rules(mail) == {("ambiguous", "boundary_tail", "")}
 
 
 def test_a_delimiter_in_the_first_line_of_the_body_and_empty_parts():
@@ -197,9 +197,18 @@ def test_what_follows_the_end_delimiter_is_still_read():
 @pytest.mark.parametrize(
     ("head", "found"),
     [
-        (["Content-Type: multipart/mixed"], {("malformed", "boundary_missing", "1")}),
-        (['Content-Type: multipart/mixed; boundary=""'], {("malformed", "boundary_missing", "1")}),
-        (["Content-Type: multipart/mixed; boundary=zz"], {("malformed", "boundary_unused", "1")}),
+        (
+            ["Content-Type: multipart/mixed"],
+            {("malformed", "boundary_missing", "1"), ("ambiguous", "boundary_guessed", "1")},
+        ),
+        (
+            ['Content-Type: multipart/mixed; boundary=""'],
+            {("malformed", "boundary_missing", "1"), ("ambiguous", "boundary_guessed", "1")},
+        ),
+        (
+            ["Content-Type: multipart/mixed; boundary=zz"],
+            {("malformed", "boundary_unused", "1"), ("ambiguous", "boundary_guessed", "1")},
+        ),
         (
             ["Content-Type: multipart/mixed; boundary=b; boundary=c"],
             {("ambiguous", "boundary_repeated", ""), ("malformed", "unclosed", "")},
@@ -224,7 +233,7 @@ def test_what_follows_the_end_delimiter_is_still_read():
         (["X: a\0b"], {("malformed", "nul", "1")}),
         (["X: a\nY: b"], {("malformed", "bare_line_end", "1")}),
         (["X: a\rY: b"], {("malformed", "bare_line_end", "1")}),
-        (["X: a", "no field", "Y: b"], {("malformed", "header_line", "1")}),
+        (["X: a", "no field", "Y: b"], {("malformed", "header_line", "1"), ("ambiguous", "header_junk", "1")}),
         (["X: a", "no field", "none either", "Y: b"], {("malformed", "header_end", "1")}),
         ([">From a@b"], {("malformed", "header_end", "1")}),
     ],
@@ -254,7 +263,7 @@ def test_each_class_is_found_once_a_part():
 
 def test_a_bare_lf_before_a_delimiter_is_seen():
     mail = Message.from_bytes(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\n")
-    assert rules(mail) == {("malformed", "bare_line_end", "")}
+    assert rules(mail) == {("malformed", "bare_line_end", ""), ("ambiguous", "line_ends", "")}
 
 
 def test_lf_messages_may_have_lf():

@@ -10,10 +10,9 @@ from mailward.mime.base64text import Report, base64_stream, base64_whole
 from mailward.mime.decode import quoted_stream, quoted_whole, uu_stream
 from mailward.mime.limits import MIB
 from mailward.mime.source import Source
+from mailward.mime.uuencode import UU_LINES as UU_LINES
 from mailward.mime.uuencode import first_block
 
-UU_LINES = "uu-lines"
-"""The encoding of a uuencode block found in a text: the place is its data lines."""
 IDENTITY = frozenset(("7bit", "8bit", "binary"))
 _UU = frozenset(("x-uuencode", "uuencode", "x-uue", "uue"))
 ENCODINGS = IDENTITY | _UU | {"base64", "quoted-printable"}
@@ -58,6 +57,8 @@ def decoded(place: Place, encoding: str, max_bytes: int, report: Report) -> Iter
         return chunks
     if not block.closed:
         report("uu_unclosed")
+    if block.encoding == "base64":
+        return base64_stream(place.source.chunks(block.data_start, block.data_end, max_bytes), report)
     return uu_stream(place.source.chunks(block.data_start, block.data_end, max_bytes), report)
 
 

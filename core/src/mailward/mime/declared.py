@@ -28,20 +28,25 @@ def field_of(headers: Headers, name: str, manner: Manner) -> bytes | None:
     return headers.raw(name)
 
 
-def type_of(headers: Headers, default: str, manner: Manner = MAIN) -> tuple[str, Parameters, bool]:
-    """(media type in lower case, its parameters, whether the field is sound); without a field ``default``.
+def type_of(headers: Headers, default: str, manner: Manner = MAIN) -> tuple[str, Parameters]:
+    """(media type in lower case, its parameters); without a field ``default``.
 
     A value that is no type means text/plain (RFC 2045 section 5.2), unless what is left without
     quotes, comments, blanks and encoded words is one.
     """
     raw = field_of(headers, "content-type", manner)
     if raw is None:
-        return default, NO_PARAMETERS, True
+        return default, NO_PARAMETERS
     parameters = parse_parameters(raw)
     match = _TYPE.match(parameters.value)
     if match is not None:
-        return match[1].lower().decode("ascii", "replace"), parameters, True
-    return _lenient(raw), parameters, False
+        return match[1].lower().decode("ascii", "replace"), parameters
+    return _lenient(raw), parameters
+
+
+def is_sound_type(parameters: Parameters) -> bool:
+    """Whether the value of a Content-Type field is a media type."""
+    return _TYPE.match(parameters.value) is not None
 
 
 def _lenient(raw: bytes) -> str:
@@ -74,7 +79,7 @@ def names_another(headers: Headers, encoding: str) -> bool:
     """Whether the field names an encoding that is not the one it declares."""
     raw = headers.raw("content-transfer-encoding")
     named = named_in(raw) if raw is not None else ""
-    return bool(named) and (encoding not in ENCODINGS or not encoding.endswith(named)) and encoding != named
+    return bool(named) and (named not in encoding or encoding not in ENCODINGS)
 
 
 def boundary_of(parameters: Parameters, pick: Pick = Pick.FIRST) -> bytes:

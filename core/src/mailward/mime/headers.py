@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,6 @@ from mailward.mime.manner import LF, MAIN, Lines, Manner
 from mailward.mime.source import Source
 from mailward.mime.words import decode_header, unfold
 
-_BLANKS_IN_LINE = (b" \n", b"\t\n", b" \r\n", b"\t\r\n")
 _BLANK_LINES = re.compile(rb"(?:\r?\n)*+")
 _LINE_OF_BLANKS = re.compile(rb"\n[ \t]++\r?\n")
 
@@ -56,7 +56,7 @@ class Headers:
     that is no field, without a blank line), ``max_headers``, ``max_header_bytes``.
     """
 
-    __slots__ = ("_first", "_lines", "_rows", "_source", "_start", "block", "damage")
+    __slots__ = ("_first", "_lines", "_names", "_rows", "_source", "_start", "block", "damage")
 
     def __init__(
         self,
@@ -73,7 +73,8 @@ class Headers:
         self._rows = rows
         self._source = source
         self._start = start
-        self._first = {row[1].lower(): row for row in reversed(rows)}
+        self._names = [row[1].lower() for row in rows]
+        self._first = dict(zip(reversed(self._names), reversed(rows), strict=True))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -94,18 +95,17 @@ class Headers:
         """Those of ``names`` that several fields have, with different values."""
         if not self.repeats:
             return []
-        values: dict[bytes, set[bytes]] = {_key(name): set() for name in names}
-        for row in self._rows:
-            seen = values.get(row[1].lower())
-            if seen is not None:
-                seen.add(unfold(row[2]).lower())
-        return [name for name in names if len(values[_key(name)]) > 1]
+        several = [name for name in names if self._names.count(_key(name)) > 1]
+        return [name for name in several if len({unfold(raw).lower() for raw in self.raws(name)}) > 1]
 
     @property
     def has_line_of_blanks(self) -> bool:
         """Whether a line of the block holds nothing but blanks: for some clients the header ends there."""
         block = self.block
-        return any([end in block for end in _BLANKS_IN_LINE]) and _LINE_OF_BLANKS.search(block) is not None
+        # Looking for the ends of such lines first takes a tenth of the time.
+        if not (b" \r\n" in block or b" \n" in block or b"\t\r\n" in block or b"\t\n" in block):
+            return False
+        return _LINE_OF_BLANKS.search(block) is not None
 
     def raw(self, name: str) -> bytes | None:
         """The raw value bytes of the first field of this name, None where there is none."""
@@ -119,7 +119,8 @@ class Headers:
             return []
         if not self.repeats:
             return [self._first[key][2].removesuffix(b"\r")]
-        return [row[2].removesuffix(b"\r") for row in self._rows if row[1].lower() == key]
+        rows = zip(self._names, self._rows, strict=True)
+        return [row[2].removesuffix(b"\r") for name, row in rows if name == key]
 
     def get(self, name: str) -> str | None:
         """The first value of this name, decoded and unfolded; None where there is none."""
@@ -133,7 +134,7 @@ class Headers:
     @property
     def names(self) -> list[str]:
         """The name of every field in lower case, in order."""
-        return [row[1].lower().decode("ascii") for row in self._rows]
+        return [name.decode("ascii") for name in self._names]
 
     @property
     def fields(self) -> Sequence[Header]:
@@ -156,6 +157,7 @@ NO_HEADERS = Headers(b"", [], None, 0)
 """For parts that have none: members and uuencode blocks."""
 
 
+@functools.lru_cache(256)
 def _key(name: str) -> bytes:
     return name.lower().encode("ascii", "replace")
 

@@ -22,6 +22,8 @@ from mailward.values.finding import Finding
 MAPPED_FROM_BYTES = 256 * 1024
 """Files of this size and above are mapped rather than read."""
 
+_LOOKED_AT_BYTES = 4096
+
 Span = tuple[int, int, What]
 """``start:end`` of `Message.raw` and what stands there."""
 
@@ -39,9 +41,7 @@ class Message:
         self._source = source
         self._view: memoryview | None = None
         self._ledger = Ledger(limits)
-        first = source.find(b"\n", source.start, source.end)
-        crlf = first < 0 or (first > source.start and source.data[first - 1] == 0x0D)
-        self._tree = Tree(self._ledger, crlf)
+        self._tree = Tree(self._ledger, _ends_in_crlf(source))
         self.root: Part = self._tree.plant(source)
 
     @classmethod
@@ -101,7 +101,7 @@ class Message:
 
     @property
     def line_end(self) -> bytes:
-        """CRLF or LF, by the first line."""
+        """CRLF or LF: what ends the first line, or most of the lines that follow."""
         return b"\r\n" if self._tree.crlf else b"\n"
 
     @property
@@ -119,16 +119,24 @@ class Message:
         return self._tree.part(path)
 
     def walk(self) -> Iterator[Part]:
-        """Every part, depth first; children that are added while walking are walked too."""
+        """Every part, depth first; children that are added while walking are walked too.
+
+        After the children of a part come its second readings (`Part.readings`) with all that is in them.
+        """
         yield self.root
-        stack = [(self.root, 0)]
+        stack = [(self.root, 0, 0)]
         while stack:
-            part, number = stack.pop()
-            if number < len(part.children):
-                stack.append((part, number + 1))
-                child = part.children[number]
-                yield child
-                stack.append((child, 0))
+            part, child, reading = stack.pop()
+            if child < len(part.children):
+                below = part.children[child]
+                stack.append((part, child + 1, reading))
+            elif reading < len(part.readings):
+                below = part.readings[reading]
+                stack.append((part, child, reading + 1))
+            else:
+                continue
+            yield below
+            stack.append((below, 0, 0))
 
     def add_members(self, part: Part, members: Iterable[Member | Finding]) -> list[Finding]:
         """Add the members of a container as children of ``part``, reading them under the limits.
@@ -168,6 +176,13 @@ class Message:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _ends_in_crlf(source: Source) -> bool:
+    """Whether lines are to end in CRLF; a first line that ends otherwise does not hide that the others do."""
+    head = source.copy(source.start, min(source.end, source.start + _LOOKED_AT_BYTES))
+    first = head.find(b"\n")
+    return first < 0 or head[first - 1 : first] == b"\r" or 2 * head.count(b"\r\n") > head.count(b"\n")
 
 
 def _pieces(part: Part) -> list[Part | Span]:

@@ -13,6 +13,7 @@ _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff"
     "\U000e0000-\U000e007f\ud800-\udfff]"
 )
+_TRAILING = re.compile(r"[\s/.]+\Z")
 _LONGEST = 255
 _NORMALISED_AT_MOST = 1024
 
@@ -40,8 +41,8 @@ def normalise(raw: str) -> str:
         text = text[:half] + text[-half:]
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    text = text.replace("\\", "/").rstrip("/. ")
-    return text.rpartition("/")[2].strip()
+    text = _TRAILING.sub("", text.replace("\\", "/"))
+    return text.rpartition("/")[2].lstrip()
 
 
 def visible(raw: str) -> str:

@@ -97,7 +97,7 @@ class Part(Payload):
 
         In an archive or encoded content that takes all that is around to be written again (SAV-AV-06).
         """
-        return is_rewritable(self)
+        return not self.reading and is_rewritable(self)
 
     @property
     def reading(self) -> str:

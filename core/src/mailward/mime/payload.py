@@ -15,7 +15,8 @@ from mailward.mime.source import Source, View
 
 Algorithm = Literal["md5", "sha1", "sha256"]
 _HASHES = {"md5": hashlib.md5, "sha1": hashlib.sha1, "sha256": hashlib.sha256}
-_STEP_BYTES = 256 * 1024
+STEP_BYTES = 256 * 1024
+_TIMED_BYTES = 64 * 1024
 
 
 class Payload:
@@ -78,6 +79,16 @@ class Payload:
         place = self.place
         yield from place.source.chunks(place.body, place.body_end, max_bytes)
 
+    def _decoded_whole(self) -> bytes:
+        place, ledger = self.place, self._ledger
+        if self.is_identity or place.body_bytes < _TIMED_BYTES:
+            return decoded_whole(place, self._coding, self._damaged)
+        if ledger.out_of_time():
+            ledger.limit("max_time_s", self.path)
+            return b""
+        with ledger.clock():
+            return decoded_whole(place, self._coding, self._damaged)
+
     @property
     def content(self) -> bytes:
         """The decoded content in one piece; kept when small.
@@ -87,8 +98,7 @@ class Payload:
         if self._content is not None:
             return self._content
         if self._inner is None and self.is_small:
-            with self._ledger.clock():
-                data = decoded_whole(self.place, self._coding, self._damaged)
+            data = self._decoded_whole()
             self._size = len(data)
             if self._ledger.keep(len(data)):
                 self._content = data
@@ -158,7 +168,7 @@ class Payload:
             if self._inner is None:
                 self._inner = Source(data, 0, len(data))
         if self._inner is None:
-            self._inner = self._spilled(self._decoded(_STEP_BYTES), place.body_bytes)
+            self._inner = self._spilled(self._decoded(STEP_BYTES), place.body_bytes)
         return self._inner, self._inner.start, self._inner.end
 
     def _spilled(self, pieces: Iterator[bytes] | tuple[bytes, ...], most_bytes: int) -> Source:

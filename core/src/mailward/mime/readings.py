@@ -15,6 +15,7 @@ from mailward.mime import manner
 from mailward.mime.base64text import ALPHABET
 from mailward.mime.content import is_identity
 from mailward.mime.declared import boundary_of, names_another
+from mailward.mime.layout import Segment, What
 from mailward.mime.limits import MIB
 from mailward.mime.manner import Manner, Pick
 from mailward.mime.part import Part
@@ -44,10 +45,13 @@ class Doubt:
     detail: str
 
 
-def doubts(part: Part, bare_return: bool, bare_feed: bool) -> list[Doubt]:
-    """The ways of reading a part that are worth a try; ``bare_…``: what stands alone in its header."""
+def doubts(part: Part, crlf: bool, bare_return: bool, bare_feed: bool) -> list[Doubt]:
+    """The ways of reading a part that are worth a try.
+
+    ``crlf``: lines of the message end so; ``bare_return`` and ``bare_feed``: what stands alone in its header.
+    """
     multipart = part.declared_type.startswith("multipart/")
-    found = list(_of_header(part, multipart, bare_return, bare_feed))
+    found = list(_of_header(part, multipart, bare_return, bare_feed or (crlf and _has_bare_delimiter(part))))
     if multipart:
         found += _of_multipart(part)
     elif not is_identity(part.encoding):
@@ -65,7 +69,7 @@ def _of_header(part: Part, multipart: bool, bare_return: bool, bare_feed: bool) 
             yield Doubt(last, "", "")
     if bare_return or (layout is not None and layout.returns):
         yield Doubt(manner.CR, "line_ends", "clients that end lines at CR alone see another structure")
-    if bare_feed or (layout is not None and layout.bare):
+    if bare_feed:
         yield Doubt(manner.CRLF, "line_ends", "clients that end lines at CRLF alone see another structure")
     if headers.damage:
         yield from _of_damage(part, multipart)
@@ -76,6 +80,10 @@ def _of_header(part: Part, multipart: bool, bare_return: bool, bare_feed: bool) 
         begin = _BLANK_LINES.match(data, place.body, place.body_end)
         if begin is not None and _PLACING_FIELD.match(data, begin.end(), place.body_end):
             yield Doubt(manner.LATE, "late_header", "header fields after the blank line that ends an empty header")
+
+
+def _has_bare_delimiter(part: Part) -> bool:
+    return part.layout is not None and part.layout.bare
 
 
 def _of_damage(part: Part, multipart: bool) -> Iterator[Doubt]:
@@ -116,8 +124,16 @@ def _of_multipart(part: Part) -> Iterator[Doubt]:
         yield Doubt(
             manner.LOOSE, "boundary_tail", "lines begin like a delimiter and go on: delimiters for some clients"
         )
+    if any(part.place.source.find(b"begin", one.start, one.end) >= 0 for one in outside(part)):
+        yield Doubt(manner.OUTSIDE, "outside_parts", "an encoded file before or after the parts of a multipart")
     if part.division is None:
         yield Doubt(manner.GUESSED, "boundary_guessed", "no usable boundary: clients may take one from the body")
+
+
+def outside(part: Part) -> list[Segment]:
+    """The stretches of a multipart that lie before, between and after its parts."""
+    segments = part.division.segments if part.division is not None else []
+    return [one for one in segments if one.what in (What.PREAMBLE, What.EPILOGUE) and one.start < one.end]
 
 
 def _of_encoded(part: Part) -> Iterator[Doubt]:

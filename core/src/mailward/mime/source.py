@@ -65,7 +65,7 @@ class Source:
         return -1
 
     def finds(self, needle: bytes, start: int, end: int) -> Iterator[int]:
-        """Where ``needle`` stands within ``start:end``, none overlapping; in a mapped file for the price of one search."""
+        """Where ``needle`` stands within ``start:end``, none overlapping; a mapped file is read once for all."""
         size = len(needle)
         if isinstance(self.data, bytes):
             hit = self.data.find(needle, start, end)

@@ -10,7 +10,9 @@ from attrs import frozen
 
 from mailward.mime.source import Data, Source
 
-_BEGIN = re.compile(rb"begin[ \t]++[0-7]{3,4}[ \t]++([^\r\n]*+)(?:\r?\n|\Z)")
+_BEGIN = re.compile(rb"begin(-base64)?[ \t]++[0-7]{3,4}[ \t]++([^\r\n]*+)(?:\r?\n|\Z)")
+_END_BASE64 = re.compile(rb"\n====[ \t]*+(?:\r?\n|\r?\Z)")
+_FIRST_BASE64 = re.compile(rb"[A-Za-z0-9+/]{2,}+={0,2}[ \t]*+(?:\r?\n|\r?\Z)|====")
 _END = re.compile(rb"\nend[ \t]*+(?:\r?\n|\r?\Z)")
 _FIRST_LINE = re.compile(rb"([!-`])([ -`]*)(?:\r?\n|\r?\Z)|end")
 _FULL_LINES = re.compile(rb"(?:M[ -`]{60}\r?\n)*+")
@@ -18,6 +20,8 @@ _LINE = re.compile(rb"([^\r\n]*)(?:\r?\n|\r|\Z)")
 _TO_BASE64 = bytes.maketrans(bytes(range(32, 97)), b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/A")
 _FULL_PAYLOAD = re.compile(rb"M([ -`]{60})\r?\n")
 _LONGEST_NAME = 1024
+UU_LINES = "uu-lines"
+"""The encoding of a uuencode block found in a text: the place is its data lines."""
 _BATCH_BYTES = 16 * 1024
 
 
@@ -31,6 +35,7 @@ class Block:
     data_end: int
     name: bytes
     closed: bool
+    encoding: str = UU_LINES
 
 
 def _plausible(data: Data, position: int, end: int) -> bool:
@@ -45,20 +50,26 @@ def _plausible(data: Data, position: int, end: int) -> bool:
 
 
 def blocks(source: Source, start: int, end: int) -> Iterator[Block]:
-    """All uuencode blocks in ``start:end``, in order. Linear: where no end line follows, none is looked for again."""
-    data, position, end_missing = source.data, start, False
-    while (begin := source.find(b"begin", position, end)) >= 0:
-        position = begin + 5
-        if begin > start and data[begin - 1] != 0x0A:
+    """All uuencode blocks in ``start:end``, in order, those of ``uuencode -m`` (begin-base64) among them.
+
+    Linear: where no end line follows, none is looked for again.
+    """
+    data, position, missing = source.data, start, set[re.Pattern[bytes]]()
+    for begin in source.finds(b"begin", start, end):
+        if begin < position or (begin > start and data[begin - 1] != 0x0A):
             continue
         match = _BEGIN.match(data, begin, end)
-        if match is None or not _plausible(data, match.end(), end):
+        if match is None:
             continue
-        closing = None if end_missing else _END.search(data, match.end() - 1, end)
-        end_missing = closing is None
+        ending, encoding = (_END_BASE64, "base64") if match[1] else (_END, UU_LINES)
+        if not (_FIRST_BASE64.match(data, match.end(), end) if match[1] else _plausible(data, match.end(), end)):
+            continue
+        closing = None if ending in missing else ending.search(data, match.end() - 1, end)
+        if closing is None:
+            missing.add(ending)
         data_end = max(closing.start() + 1 if closing else end, match.end())
         position = closing.end() if closing else end
-        yield Block(begin, position, match.end(), data_end, match[1][:_LONGEST_NAME], closing is not None)
+        yield Block(begin, position, match.end(), data_end, match[2][:_LONGEST_NAME], closing is not None, encoding)
 
 
 def first_block(source: Source, start: int, end: int) -> Block | None:

@@ -53,8 +53,8 @@ def at_root(action: Action, part: Part) -> Action:
 
 
 def in_place(part: Part) -> bool:
-    """Whether new content can be put in the place of the part's: not in an archive or inside encoded content."""
-    return part.span is not None
+    """Whether new content can be put in the place of the part's, in the message or in a container that can be rewritten."""
+    return part.is_rewritable
 
 
 def with_text(action: Action, settings: AntivirusSettings, report: Report, part: Part, hostname: str) -> Action:

@@ -16,6 +16,9 @@ _SIGNATURES = (
 
 
 def _found(data: Data) -> tuple[int, str] | None:
+    if data.find(b"\0", 1) < 0:
+        # All of them hold a zero byte, and texts hold none.
+        return None
     places = [(at, kind) for signature, kind in _SIGNATURES if (at := data.find(signature, 1)) > 0]
     return min(places, default=None)
 

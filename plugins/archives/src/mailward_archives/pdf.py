@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from mailward import Finding, Member, Part
+from mailward_archives.buffer import data_of
 from mailward_archives.content import Content, encrypted, limit, reason, unopened
 from mailward_archives.inflate import inflated_from
 
@@ -36,6 +37,12 @@ def _errors() -> tuple[type[BaseException], ...]:
         *(pikepdf.PdfError, pikepdf.DataDecodingError, zlib.error, OSError, ValueError, KeyError, TypeError),
         *(AttributeError, RuntimeError, RecursionError, MemoryError, OverflowError, NotImplementedError),
     )
+
+
+def holds_files(part: Part) -> bool:
+    """Whether a document says in plain bytes that files are embedded; it may say so in packed ones."""
+    with data_of(part) as data:
+        return data.find(b"EmbeddedFile") >= 0
 
 
 def read_pdf(part: Part) -> Iterator[Member | Finding]:

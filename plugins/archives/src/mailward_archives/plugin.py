@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from mailward import Check, Finding, Member, OnFailure, Part, Plugin, hookimpl
-from mailward_archives import iso
+from mailward_archives import iso, pdf
+from mailward_archives.content import unopened
 from mailward_archives.hidden import read_hidden
 from mailward_archives.settings import ArchivesSettings
-from mailward_archives.table import BY_TYPE, FORMATS
+from mailward_archives.table import BY_TYPE, FORMATS, Format
 from mailward_archives.text import read_text
 
 _ZIP_TYPE = "application/zip"
+_PDF_TYPE = "application/pdf"
 _ISO_TYPE = "application/x-iso9660-image"
 _ISO_NAMES = (".iso", ".img", ".udf", ".bin", ".cdr")
 
@@ -64,17 +66,23 @@ class Archives(Plugin):
         """The members of a container, by the type that its content shows."""
         if part.opaque or not part.is_leaf:
             return None
-        found = BY_TYPE.get(self._type(part))
-        answer = None
-        if found is not None:
-            if not self.settings.reads(found.name) or found.missing():
-                return None
-            answer = found.reader(part, self.settings)
+        kind = self._type(part)
+        found = BY_TYPE.get(kind)
+        if found is not None and (not self.settings.reads(found.name) or found.missing()):
+            return self._unread(part, kind, found)
+        answer = None if found is None else found.reader(part, self.settings)
         if answer is None:
             answer = read_text(part, self.settings)
-        if answer is None and self.settings.reads("hidden") and part.detected_type != _ZIP_TYPE:
+        if answer is None and kind != _ZIP_TYPE and self.settings.reads("hidden"):
             answer = read_hidden(part)
         return answer
+
+    def _unread(self, part: Part, kind: str, one: Format) -> Iterator[Finding] | None:
+        """What the core does not report by itself: it cannot tell a disc image, and a PDF is seldom a container."""
+        needs = one.missing() if self.settings.reads(one.name) else "to be switched on"
+        if kind == _ISO_TYPE or (kind == _PDF_TYPE and pdf.holds_files(part)):
+            return iter((unopened(part, f"{one.name}: needs {needs}"),))
+        return None
 
     def _type(self, part: Part) -> str:
         kind = part.detected_type

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from mailward import Finding, Member, Part
 from mailward_archives import binhex, yenc
 from mailward_archives.blobs import DATA_MARK, unpack_blobs
-from mailward_archives.buffer import data_of
+from mailward_archives.buffer import Data, data_of
 from mailward_archives.settings import ArchivesSettings
 
 _MARKUP_TYPES = ("text/html", "image/svg+xml", "application/xml", "application/xhtml+xml", "text/x-script")
@@ -39,10 +39,17 @@ def read_text(part: Part, settings: ArchivesSettings) -> Iterator[Member | Findi
         marked = (
             (settings.reads("yenc") and data.find(yenc.MARK) >= 0)
             or (settings.reads("binhex") and data.find(binhex.MARK) >= 0)
-            or (settings.reads("data_uri") and DATA_MARK.search(data) is not None)
+            or (settings.reads("data_uri") and _has_uri(data))
             or (markup and settings.reads("base64") and _LONG_STRING.search(data) is not None)
         )
     return _members(part, settings, markup) if marked else None
+
+
+def _has_uri(data: Data) -> bool:
+    # Folding the case of a text and searching it costs a tenth of a search that ignores case.
+    if isinstance(data, bytes) and b"data:" not in data.lower():
+        return False
+    return DATA_MARK.search(data) is not None
 
 
 def _is_markup(part: Part) -> bool:
