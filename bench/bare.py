@@ -10,11 +10,14 @@ from aiosmtpd.smtp import SMTP
 
 
 class Discard:
+    """Accepts everything and keeps nothing."""
+
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         return "250 OK"
 
 
 async def main(port: int) -> None:
+    """Serve until killed."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: SMTP(Discard(), hostname="bench.example", data_size_limit=200_000_000, loop=loop),

@@ -16,6 +16,8 @@ _END = b"\r\n.\r\n"
 
 
 class Sink(asyncio.Protocol):
+    """One connection."""
+
     def __init__(self, counter: mmap.mmap) -> None:
         self._counter = counter
         self._buffer = bytearray()
@@ -64,6 +66,7 @@ class Sink(asyncio.Protocol):
 
 
 async def main(port: int, file: Path) -> None:
+    """Serve until killed; ``file`` holds the count."""
     file.write_bytes(bytes(8))
     with file.open("r+b") as handle, mmap.mmap(handle.fileno(), 8) as counter:
         server = await asyncio.get_running_loop().create_server(lambda: Sink(counter), "127.0.0.1", port, backlog=1024)

@@ -32,6 +32,8 @@ import targets
 
 @frozen
 class Run:
+    """What one run of smtp-source against a target gave."""
+
     accepted_per_s: float
     delivered_per_s: float
     cpu_s_per_1000: float
@@ -39,6 +41,7 @@ class Run:
 
 
 def cpu_s(processes: list[psutil.Process]) -> float:
+    """CPU seconds that these processes and their ended children have used."""
     total = 0.0
     for process in processes:
         try:
@@ -50,6 +53,7 @@ def cpu_s(processes: list[psutil.Process]) -> float:
 
 
 def reset_peak(processes: list[psutil.Process]) -> None:
+    """Begin to measure the peak of memory anew."""
     for process in processes:
         try:
             Path(f"/proc/{process.pid}/clear_refs").write_text("5")
@@ -58,6 +62,7 @@ def reset_peak(processes: list[psutil.Process]) -> None:
 
 
 def peak_mb(processes: list[psutil.Process]) -> float:
+    """Sum of the peaks (VmHWM) in MiB."""
     total = 0
     for process in processes:
         try:
@@ -69,6 +74,7 @@ def peak_mb(processes: list[psutil.Process]) -> float:
 
 
 def count(counter: Path) -> int:
+    """How many messages the sink has counted."""
     return int.from_bytes(counter.read_bytes()[:8], "big")
 
 

@@ -53,7 +53,7 @@ def at_root(action: Action, part: Part) -> Action:
 
 
 def in_place(part: Part) -> bool:
-    """Whether new content can be put in the place of the part's, in the message or in a container that can be rewritten."""
+    """Whether new content can be put in the place of the part: in the message, or in a container we can rewrite."""
     return part.is_rewritable
 
 
