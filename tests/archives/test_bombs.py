@@ -10,12 +10,15 @@ import subprocess
 import sys
 import tarfile
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mailward import Limits
+
+from .conftest import mail
 
 MIB = 1024 * 1024
 SMALL = Limits(max_part_bytes=8 * MIB, max_total_bytes=16 * MIB, max_depth=20)
@@ -42,8 +45,6 @@ def zeros(megabytes: int, pack: Any) -> bytes:
 
 
 def gzip_bomb(megabytes: int) -> bytes:
-    import zlib
-
     return zeros(megabytes, zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS))
 
 
@@ -57,8 +58,6 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_costs_no_memory(name: str, tmp_path: Path) -> None:
-    from .conftest import mail
-
     path = tmp_path / "bomb.eml"
     path.write_bytes(mail("bomb", BOMBS[name]()))
     started = time.monotonic()

@@ -12,7 +12,7 @@ import pytest
 
 from mailward import Part
 
-from .conftest import SECRET
+from .conftest import SECRET, mail
 
 CONTENTS = {SECRET, SECRET[::-1]}
 SEVEN = ("7zz", "a", "-bd")
@@ -135,8 +135,6 @@ def test_a_further_volume_is_reported(packed: Any, opened: Any) -> None:
 def test_a_format_that_is_switched_off_is_left_to_the_core(opened: Any, judged: Any) -> None:
     data = gzip.compress(SECRET)
     assert set(opened("x.gz", data, without=("gzip",)).parts) == {""}
-    from .conftest import mail
-
     (findings,) = judged([mail("x.gz", data)], settings='without = ["gzip"]')
     assert [finding.rule for finding in findings] == ["unopened"]
 

@@ -134,7 +134,7 @@ def _parts(before: Picture, after: Picture, edit: Edit) -> Iterator[str]:
     others = Counter(before.digests.values())
     found = Counter(after.digests.values())
     if isinstance(edit, DeletePart | ReplacePart):
-        part = before.message.part(edit.path)
+        part = _read_otherwise(before.message.part(edit.path))
         others = Counter(digest for one, digest in before.digests.items() if not _related(part, one))
         if isinstance(edit, ReplacePart) and part.kind is not PartKind.ENCODED:
             texts = [one.text.replace("\r\n", "\n").rstrip("\n") for one in after.digests]
@@ -153,6 +153,12 @@ def _related(one: Part, other: Part) -> bool:
     common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] is pair[1], zip(above, below, strict=False)))
     parted = [chain[common] for chain in (above, below) if len(chain) > common]
     return len(parted) < 2 or any(part.reading != above[common - 1].reading for part in parted)
+
+
+def _read_otherwise(part: Part) -> Part:
+    """The part itself; where it belongs to a second reading, what was read so: an edit takes that as a whole."""
+    chain = _chain(part)
+    return next((above for above, below in itertools.pairwise(chain) if below.reading), part)
 
 
 def _chain(part: Part | None) -> list[Part]:

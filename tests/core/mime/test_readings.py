@@ -134,7 +134,7 @@ CASES = {
         "line_ends",
     ),
     "LF that is no line end": (
-        b"X: a\n\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(HIDDEN),
+        b"X: a\n\nb\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(HIDDEN),
         "1~crlf",
         "line_ends",
     ),

@@ -1,0 +1,101 @@
+"""Where clients differ about the structure, what any of them would open is scanned (KAV-PIPE-08, SAV-BLK-07)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mailward import Drop, Kind
+
+MULTI = b"Content-Type: multipart/mixed; boundary=b\r\n"
+PARTS = b"--b\r\nContent-Disposition: attachment; filename=a.com\r\n\r\n%s\r\n--b--\r\n"
+SHOWN = b"--a\r\n\r\ngood day\r\n"
+
+
+def encoded(content: bytes) -> bytes:
+    return base64.encodebytes(content).replace(b"\n", b"\r\n")
+
+
+def quoted(content: bytes) -> bytes:
+    return b"".join(b"=%02X" % byte for byte in content)
+
+
+CASES: dict[str, Callable[[bytes], bytes]] = {
+    "last boundary": lambda x: (
+        b"Content-Type: multipart/mixed; boundary=a; boundary=b\r\n\r\n" + SHOWN + PARTS % x + b"--a--\r\n"
+    ),
+    "last content type": lambda x: (
+        b"Content-Type: multipart/mixed; boundary=a\r\n" + MULTI + b"\r\n" + SHOWN + PARTS % x + b"--a--\r\n"
+    ),
+    "last transfer encoding": lambda x: (
+        b"Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(x)
+    ),
+    "first transfer encoding": lambda x: (
+        b"Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" + encoded(x)
+    ),
+    "boundary in RFC 2231 form": lambda x: (
+        b"Content-Type: multipart/mixed; boundary=a; boundary*0=b\r\n\r\n" + SHOWN + PARTS % x + b"--a--\r\n"
+    ),
+    "boundary up to a blank": lambda x: (
+        b"Content-Type: multipart/mixed; boundary=b a\r\n\r\n--b a\r\n\r\ngood day\r\n" + PARTS % x + b"--b a--\r\n"
+    ),
+    "boundary with backslash": lambda x: (
+        b'Content-Type: multipart/mixed; boundary="\\b"\r\n\r\n--b\r\n\r\n--\\b\r\n\r\n'
+        + x
+        + b"\r\n--\\b--\r\n--b--\r\n"
+    ),
+    "no boundary": lambda x: b"Content-Type: multipart/mixed\r\n\r\n" + PARTS % x,
+    "another boundary": lambda x: b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + PARTS % x,
+    "boundary never closed": lambda x: MULTI + b"\r\n--b\r\n\r\n" + x,
+    "delimiter with a tail": lambda x: MULTI + b"\r\n--b\r\n\r\ngood day\r\n--b x\r\n\r\n" + x + b"\r\n--b--\r\n",
+    "part after the end": lambda x: MULTI + b"\r\n--b\r\n\r\ngood day\r\n--b--\r\n" + PARTS % x,
+    "encoded multipart": lambda x: MULTI + b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded(PARTS % x),
+    "multipart in quoted-printable": lambda x: (
+        MULTI + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + PARTS % quoted(x)
+    ),
+    "message that is not encoded": lambda x: (
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nSubject: x\r\n\r\n" + x
+    ),
+    "declared as base64": lambda x: b"Content-Transfer-Encoding: base64\r\n\r\n" + x,
+    "base64 after its padding": lambda x: b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded(x) + encoded(b"more"),
+    "quoted encoding": lambda x: b'Content-Transfer-Encoding: "base64"\r\n\r\n' + encoded(x),
+    "two encodings in one field": lambda x: b"Content-Transfer-Encoding: 7bit base64\r\n\r\n" + encoded(x),
+    "header lines that end at CR": lambda x: b"X: a\rContent-Transfer-Encoding: base64\r\n\r\n" + encoded(x),
+    "header that ends at CR CR": lambda x: b"X: a\r\r" + x + b"\r\n",
+    "delimiter after CR": lambda x: MULTI + b"\r\n--b\r\n\r\ngood day\r--b\r\n\r\n" + x + b"\r--b--\r\n",
+    "delimiter that ends at CR": lambda x: MULTI + b"\r\n--b\r\n\r\ngood day\r\n--b\r\r\n" + x + b"\r\n--b--\r\n",
+    "LF that is no line end": lambda x: b"X: a\n\nb\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(x),
+    # None of the bytes of this boundary is one of base64: who sees no delimiter decodes past it.
+    "delimiter after LF": lambda x: (
+        b"Content-Type: multipart/mixed; boundary=_\r\n\r\n--_\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + encoded(x[:30]).rstrip()
+        + b"\n--_\n\n"
+        + encoded(x[30:])
+        + b"--_--\r\n"
+    ),
+    "line of blanks": lambda x: (
+        b"Content-Transfer-Encoding: base64\r\n \r\n " + encoded(x).replace(b"\r\n", b"\r\n ") + b"\r\n\r\n"
+    ),
+    "fields after junk": lambda x: b"X: a\r\njunk\r\nmore\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(x),
+    "fields after blank lines": lambda x: b"\r\n\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(x),
+    "type in quotes": lambda x: b'Content-Type: "multipart/mixed"; boundary=b\r\n\r\n' + PARTS % x,
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_virus_that_only_some_clients_see_is_found(judge: Any, mails: Any, name: str) -> None:
+    copy = judge(CASES[name](mails.eicar))
+    assert [finding.name for finding in copy.findings if finding.kind is Kind.INFECTED], copy.findings
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_virus_that_only_some_clients_see_is_deleted(judge: Any, mails: Any, delivered: Any, name: str) -> None:
+    raw = CASES[name](mails.eicar)
+    copy = judge(raw, 'on_infected = ["delete"]')
+    after = delivered(raw, copy)
+    assert isinstance(copy.action, Drop) or after != raw
+    infected = [finding for finding in judge(after).findings if finding.kind is Kind.INFECTED]
+    assert isinstance(copy.action, Drop) or infected == []
