@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import mailward.mime
+from mailward.mime import manner
 
 PAGE = Path(__file__).parents[3] / "docs" / "messages.md"
 PACKAGE = Path(mailward.mime.__file__).parent
@@ -20,8 +21,14 @@ def test_every_rule_is_on_the_page():
     rules = set(re.findall(r'Kind\.[A-Z]+, (?:"core", )?"(\w+)"', sources)) | set(
         re.findall(r'report\("(\w+)"\)', sources)
     )
-    assert "uu_junk" in rules
+    rules |= set(re.findall(r'Doubt\(\s*manner\.\w+,\s*"(\w+)"', sources))
+    assert {"uu_junk", "line_ends"} <= rules
     assert {rule for rule in rules if f"`{rule}`" not in PAGE.read_text("utf-8")} == set()
+
+
+def test_every_reading_is_on_the_page():
+    readings = {one.name for one in vars(manner).values() if isinstance(one, manner.Manner) and one.name}
+    assert {name for name in readings if f"`{name}`" not in PAGE.read_text("utf-8")} == set()
 
 
 def test_every_public_name_is_exported_and_documented():
