@@ -30,6 +30,7 @@ from mailward.mime.parameters import parse_parameters
 from mailward.mime.source import Source
 from mailward.values.edit import (
     AddHeader,
+    AppendText,
     ChangeHeader,
     DeletePart,
     Edit,
@@ -128,7 +129,7 @@ def edits(data: bytes) -> None:
 
 
 def _edit(number: int, parts: list[Part]) -> Edit | None:
-    kind, path = number % 8, parts[number // 8 % len(parts)].path
+    kind, path = number % 9, parts[number // 9 % len(parts)].path
     return (
         None,
         DeletePart(path),
@@ -138,6 +139,7 @@ def _edit(number: int, parts: list[Part]) -> Edit | None:
         RemoveHeader("Content-Type" if number & 128 else "subject"),
         PrefixSubject("[ä]"),
         ChangeHeader("Subject", "=?utf-8?q?x?= ä"),
+        AppendText("seen – by us", "<p>seen – by us</p>" if number & 128 else ""),
     )[kind]
 
 

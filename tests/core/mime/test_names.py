@@ -82,3 +82,75 @@ def test_parameters_give_text_and_raw():
     assert found.raw("x") == b"1"
     assert [reading.text for reading in found.readings("x")] == ["1", "2"]
     assert found.get("none") == ""
+
+
+def texts(field: str) -> list[str]:
+    return [name.text for name in part(field).names]
+
+
+@pytest.mark.parametrize(
+    ("field", "names"),
+    [
+        # A gap between segments: joined all the same, or cut there.
+        ("Content-Disposition: x; filename*0=a.txt; filename*2=.exe", ["a.txt.exe", "a.txt"]),
+        ("Content-Disposition: x; filename*0=a; filename*1=.txt; filename*1=.exe", ["a.txt", "a.exe"]),
+        ("Content-Disposition: x; filename*1=.exe; filename*0=a", ["a.exe", ".exea"]),
+        ("Content-Disposition: x; filename*0*=utf-8''a%2Ee; filename*1=xe", ["a.exe"]),
+        ('Content-Disposition: x; filename*0="=?utf-8?q?a=2E"; filename*1="exe?="', ["=?utf-8?q?a=2Eexe?=", "a.exe"]),
+        ("Content-Disposition: x; filename*=utf-8''=?utf-8?q?a=2Eexe?=", ["=?utf-8?q?a=2Eexe?=", "a.exe"]),
+        ('Content-Disposition: x; filename="C:\\dir\\a.exe"', ["C:dira.exe", "a.exe"]),
+        ('Content-Disposition: x; filename="a.txt".exe', ["a.txt", "a.txt.exe"]),
+        ("Content-Disposition: x; filename=a.exe really.txt", ["a.exe really.txt", "a.exe"]),
+        ('Content-Disposition: x; filename="a%2Eexe"', ["a%2Eexe", "a.exe"]),
+        ("Content-Disposition: x; name=a.exe", ["a.exe"]),
+        ("Content-Type: a/b; filename=a.exe", ["a.exe"]),
+        ('Content-Disposition: x; filename="a.txt.exe . ."', ["a.txt.exe"]),
+        ("Content-Location: http://example.com/dir/a%2Eexe?x=y.txt", ["a.exe"]),
+        ("Content-Location: a.exe", ["a.exe"]),
+        ("Content-Location: http://www.example.com", []),
+        ("Content-ID: <image001.png@01DA.ABCD>", ["image001.png"]),
+        ("Content-ID: <abc@example.com>", []),
+        ("Content-Description: see setup.exe", ["see setup.exe"]),
+        ("Content-Description: bob@example.com", []),
+        ("Content-Description: the report", []),
+    ],
+)
+def test_names_that_only_some_clients_show_are_there_too(field, names):
+    assert texts(field) == names
+
+
+def test_other_fields_give_a_name_only_where_there_is_none():
+    found = part("Content-Type: a/b; name=a.txt", "Content-Location: b.exe", "Content-ID: <c.exe@d>")
+    assert [name.text for name in found.names] == ["a.txt"]
+
+
+def test_names_of_a_part_are_bounded():
+    many = "".join(f"; filename=f{number}.txt" for number in range(1000))
+    assert len(part("Content-Disposition: x" + many).names) == 32
+
+
+def test_an_attached_mail_without_a_name_shows_its_subject():
+    raw = b"Content-Type: message/rfc822\r\n\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhi"
+    mail = Message.from_bytes(raw)
+    assert mail.root.filename == "Gr\u00fc\u00dfe.eml"
+    assert mail.root.names[0].source == "subject"
+    assert Message.from_bytes(b"Content-Type: message/rfc822\r\n\r\n\r\nhi").root.names == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("a.exe", []),
+        ("a\u202etxt.exe", ["name_bidi"]),
+        ("a\u2067b.exe", ["name_bidi"]),
+        ("a\x01b.exe", ["name_control"]),
+        ("a\u202e\x7f.exe", ["name_bidi", "name_control"]),
+        ("a\u00a0b\u3042.exe", []),
+    ],
+)
+def test_characters_that_deceive_are_noted(name, rules):
+    mail = Message.from_bytes(f'Content-Disposition: attachment; filename="{name}"\r\n\r\nx'.encode())
+    assert mail.root.names
+    assert [(finding.kind.value, finding.rule) for finding in mail.defects if finding.rule != "header_8bit"] == [
+        ("note", rule) for rule in rules
+    ]

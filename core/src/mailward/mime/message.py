@@ -180,9 +180,11 @@ class Message:
 
 def _ends_in_crlf(source: Source) -> bool:
     """Whether lines are to end in CRLF; a first line that ends otherwise does not hide that the others do."""
-    head = source.copy(source.start, min(source.end, source.start + _LOOKED_AT_BYTES))
-    first = head.find(b"\n")
-    return first < 0 or head[first - 1 : first] == b"\r" or 2 * head.count(b"\r\n") > head.count(b"\n")
+    first = source.find(b"\n", source.start, source.end)
+    if first < 0 or (first > source.start and source.data[first - 1] == 0x0D):
+        return True
+    more = source.copy(first, min(source.end, first + _LOOKED_AT_BYTES))
+    return 2 * more.count(b"\r\n") > more.count(b"\n")
 
 
 def _pieces(part: Part) -> list[Part | Span]:

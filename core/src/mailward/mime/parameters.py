@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from operator import itemgetter
 from urllib.parse import unquote_to_bytes
 
 from attrs import frozen
@@ -31,6 +32,10 @@ class Parameter:
     after: bytes = b""
 
 
+Segment = tuple[int, bool, Parameter]
+"""One segment of a continued parameter: its number, whether it is percent-encoded, the parameter."""
+
+
 @frozen(slots=True)
 class Reading:
     """One way to read a parameter: its text and the name it came under (``filename*``, ``name*0``)."""
@@ -55,22 +60,26 @@ class Parameters:
         return next((reading.text for reading in self.readings(name)), "")
 
     def readings(self, name: str) -> Iterator[Reading]:
-        """Every reading of a parameter: extended, continued, then plain (encoded words decoded), duplicates too."""
-        segments = list[tuple[int, bool, Parameter]]()
+        """Every reading of a parameter: extended, continued, then plain, duplicates too; the usual one of each first.
+
+        Further ones are those of clients that stop at a gap between segments, take the last of equal
+        segments or take them as they come, look for encoded words in all of these, keep backslashes,
+        read past a closing quote, stop at a blank, or decode percent signs everywhere.
+        """
+        segments = list[Segment]()
         for item in self.items:
             match = _SEGMENT.fullmatch(item.name)
             if match is None or match[1] != name:
                 continue
             if match[2] is None:
-                yield Reading(_extended(item.raw, True), item.name)
+                yield from _texts(item.name, _extended(item.raw, True))
             else:
                 segments.append((int(match[2]), match[3] is not None, item))
         if segments:
-            segments.sort(key=lambda segment: segment[0])
-            yield Reading(_joined(segments), f"{name}*{segments[0][0]}")
+            yield from _texts(f"{name}*{min(map(itemgetter(0), segments))}", *_joinings(segments))
         for item in self.items:
             if item.name == name:
-                yield Reading(decode_header(item.raw), name)
+                yield from _texts(name, *_plain(item))
 
 
 NO_PARAMETERS = Parameters()
@@ -103,12 +112,48 @@ def _split_charset(raw: bytes) -> tuple[str, bytes]:
     return charset.decode("ascii", "replace").lower(), rest.partition(b"'")[2]
 
 
+def _texts(source: str, *texts: str) -> Iterator[Reading]:
+    for text in dict.fromkeys(texts):
+        yield Reading(text, source)
+        if source != source.rstrip("*0123456789") and "=?" in text:
+            yield Reading(decode_header(text.encode("utf-8", "replace")), source)
+
+
+def _plain(item: Parameter) -> Iterator[str]:
+    """The readings of a parameter that is neither extended nor continued."""
+    yield decode_header(item.raw)
+    if item.kept != item.raw:
+        yield decode_header(item.kept)
+    if item.after:
+        yield decode_header(item.raw + item.after)
+    if not item.quoted and (first := item.raw.split(None, 1)[:1]) and first[0] != item.raw:
+        yield decode_header(first[0])
+    if b"%" in item.raw and (plain := unquote_to_bytes(item.raw)) != item.raw:
+        yield decode_text(plain)
+
+
+def _joinings(segments: list[Segment]) -> Iterator[str]:
+    """The readings of a continued parameter."""
+    in_order = sorted(segments, key=itemgetter(0))
+    yield _joined(in_order)
+    numbers = list(dict.fromkeys(number for number, _, _ in in_order))
+    gap = next((at for at, number in enumerate(numbers) if number != at), len(numbers))
+    if 0 < gap < len(numbers):
+        yield _joined([segment for segment in in_order if segment[0] < gap])
+    if len(numbers) != len(segments):
+        last_first = segments[::-1]
+        last_first.sort(key=itemgetter(0))
+        yield _joined(last_first)
+    if segments != in_order:
+        yield _joined(segments)
+
+
 def _extended(raw: bytes, percent: bool) -> str:
     charset, value = _split_charset(raw)
     return decode_text(unquote_to_bytes(value) if percent else value, charset)
 
 
-def _joined(segments: list[tuple[int, bool, Parameter]]) -> str:
+def _joined(segments: list[Segment]) -> str:
     charset, pieces, seen = "", list[bytes](), set[int]()
     for number, percent, item in segments:
         if number in seen:

@@ -12,7 +12,7 @@ from mailward.mime.kind import PartKind as PartKind
 from mailward.mime.ledger import Ledger
 from mailward.mime.magic import HEAD_BYTES, detect
 from mailward.mime.manner import MAIN, Manner
-from mailward.mime.names import Name, names_of
+from mailward.mime.names import Name, hazards, names_of, subject_name
 from mailward.mime.parameters import NO_PARAMETERS, Parameters, parse_parameters
 from mailward.mime.payload import Payload
 from mailward.mime.reach import is_rewritable
@@ -123,14 +123,11 @@ class Part(Payload):
     def names(self) -> tuple[Name, ...]:
         """Every name that some client may show, the one most clients show first."""
         if self._names is None:
-            found = list(names_of(self._disposition, self.parameters))
-            if self.headers.repeats:
-                for raw in self.headers.raws("content-disposition")[1:]:
-                    found += names_of(parse_parameters(raw), Parameters())
-                for raw in self.headers.raws("content-type")[1:]:
-                    found += names_of(Parameters(), parse_parameters(raw))
-            self._names = tuple(dict.fromkeys(found))
-        return self._names
+            found = names_of(self.headers, self._disposition, self.parameters)
+            if not found and self.kind is PartKind.MESSAGE and self.children:
+                found = subject_name(self.children[0].headers.get("subject") or "")
+            self.name_as(found)
+        return self._names or ()
 
     @property
     def _disposition(self) -> Parameters:
@@ -138,8 +135,11 @@ class Part(Payload):
         return parse_parameters(raw) if raw else NO_PARAMETERS
 
     def name_as(self, names: tuple[Name, ...]) -> None:
-        """Set the names of a member or uuencode block, which has no header to say them."""
+        """Set the names; those of a member or uuencode block are no matter of a header."""
         self._names = names
+        for rule in sorted(hazards(names)):
+            detail = f"a name with characters that do not show: {names[0].raw[:80]!a}"
+            self._ledger.note(Kind.NOTE, rule, self.path, detail=detail)
 
     @property
     def filename(self) -> str:
