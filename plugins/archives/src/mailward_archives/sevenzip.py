@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO
 
 from attrs import field, frozen
@@ -143,22 +144,29 @@ class SevenZip:
         line = [program(), *switches, *kind, "--", f"/dev/fd/{number}", *arguments[1:]]
         if "\0" in "".join(line):
             raise ProgramError("a name with a zero byte")
-        with subprocess.Popen(
-            line,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(number,),
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-        ) as child:
+        with self._spawn(line, number) as child:
             try:
-                _confine(child.pid, self.memory_bytes, self.timeout_s)
                 yield from _output(child, self.timeout_s)
             finally:
                 child.kill()
 
+    def _spawn(self, line: list[str], number: int) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                line,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(number,),
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+                # before the program begins, so that it never runs without limits
+                preexec_fn=partial(_confine, self.memory_bytes, self.timeout_s),
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ProgramError(f"cannot be started: {type(error).__name__}") from error
 
-def _confine(pid: int, memory_bytes: int, cpu_s: float) -> None:
+
+def _confine(memory_bytes: int, cpu_s: float) -> None:
     seconds = max(1, int(cpu_s))
     for what, most in (
         (resource.RLIMIT_AS, memory_bytes),
@@ -166,7 +174,9 @@ def _confine(pid: int, memory_bytes: int, cpu_s: float) -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.prlimit(pid, what, (most, most))
+        _, hard = resource.getrlimit(what)
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (limit, limit))
 
 
 def _output(child: subprocess.Popen[bytes], timeout_s: float) -> Iterator[bytes]:
