@@ -134,7 +134,7 @@ def test_headers_stop_at_the_limits():
     assert [finding.name for finding in many.defects] == ["max_headers"]
     long = Message.from_bytes(b"X: " + b"a" * 2_000_000 + b"\n\nbody")
     assert len(long.headers.raw("x")) < 1 << 20
-    assert [finding.name for finding in long.defects] == ["max_header_bytes"]
+    assert [finding.name for finding in long.defects if finding.rule == "limit"] == ["max_header_bytes"]
     assert sum(end - start for start, end, _ in long.spans()) == long.size
 
 
