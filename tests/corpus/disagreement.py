@@ -144,6 +144,8 @@ class _Comparison:
 
 
 def _name_class(ours: Part, found: str) -> str:
+    if not found and not ours.names[0].source.startswith(("content-disposition ", "content-type ")):
+        return "stand_in_name"
     if "=?" in found and ours.filename == decode_header(found.encode()):
         return "encoded_name"
     if "\ufffd" in found and not ours.filename.isascii():

@@ -1,9 +1,11 @@
 """Transfer encodings, charsets and types by content."""
 
 import base64
+import hashlib
 import io
 import itertools
 import quopri
+import tracemalloc
 
 import pytest
 from hypothesis import example, given, settings
@@ -200,3 +202,68 @@ def test_types_are_known_by_their_first_bytes(head, kind):
 def test_charset_names_from_messages_do_not_reach_the_import_system():
     names = ["".join(letters) for letters in itertools.product("abc", repeat=3)]
     assert {decode_text(b"x", name) for name in names} == {"x"}
+
+
+@pytest.mark.parametrize(
+    ("data", "charset", "text"),
+    [
+        ("The word\u00e4".encode("utf-16"), "us-ascii", "The word\u00e4"),
+        ("The word".encode("utf-16-le"), "utf-8", "The word"),
+        ("The word".encode("utf-16-be"), "iso-8859-1", "The word"),
+        ("The word".encode("utf-16-be"), "utf-16be", "The word"),
+        (b"a\0b\0\0c then plain", "us-ascii", "a\0b\0\0c then plain"),
+        (b"+ADw-b+AD4-", "utf-7", "<b>"),
+        (b"+2AA-x", "unicode-1-1-utf-7", "\ufffdx"),
+        (b"a+", "utf-7", "a"),
+    ],
+)
+def test_a_text_is_read_whatever_its_charset_is_called(data, charset, text):
+    mail = leaf(base64.encodebytes(data), "base64", f"text/plain; charset={charset}")
+    assert mail.root.text == text
+    assert mail.root.text.encode()
+    lies = not charset.lower().startswith(("utf-16", "utf-7", "unicode")) and "then" not in text
+    assert ("charset_wrong" in {finding.rule for finding in mail.defects}) == lies
+
+
+@given(st.binary(max_size=200), st.sampled_from(["utf-7", "utf-16", "utf-32", "gb18030", "hz", "big5", "iso-2022-jp"]))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_in_any_charset_make_a_text_that_can_be_written(data, charset):
+    assert decode_text(data, charset).encode() is not None
+
+
+def test_large_content_is_decoded_once_and_read_as_often_as_one_likes():
+    data = bytes(range(256)) * 20_000
+    body = base64.encodebytes(data)
+    mail = leaf(body[:400] + b"!" + body[400:], "base64")
+    part = mail.root
+    source, start, end = part.inner()
+    for _ in range(2):
+        assert part.digest("sha256") == hashlib.sha256(data).hexdigest()
+        assert b"".join(part.stream(1 << 18)) == data
+        assert part.open().read() == data
+        assert part.content == data
+        assert part.size == end - start == len(data)
+    assert part.inner() == (source, start, end)
+    assert [finding.rule for finding in mail.defects] == ["base64_junk"]
+    mail.close()
+
+
+def test_memory_for_a_large_message_is_bounded(tmp_path):
+    lines = base64.encodebytes(bytes(range(256)) * 4000)
+    part = b"--b\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
+    path = tmp_path / "mail"
+    path.write_bytes(b"Content-Type: multipart/mixed; boundary=b\n\n" + (part + lines) * 10 + part + lines * 12)
+    tracemalloc.start()
+    try:
+        with Message.from_file(path) as mail:
+            for one in mail.walk():
+                _ = one.names, one.detected_type, one.size, one.digest("sha256"), one.digest("md5")
+                for _ in one.stream():
+                    pass
+                one.open().read(10)
+            size = mail.size
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size > 29_000_000
+    assert peak < 20_000_000

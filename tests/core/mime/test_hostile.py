@@ -1,5 +1,6 @@
 """Hostile input: linear time, bounded work, no recursion."""
 
+import base64
 import time
 from collections.abc import Callable
 
@@ -30,7 +31,7 @@ def assert_linear(work: Callable[[int], object], size: int) -> None:
 def parse(raw: bytes) -> Message:
     mail = Message.from_bytes(raw, SLOW)
     for part in mail.walk():
-        _ = part.names, part.content, part.text, mail.subject
+        _ = part.names, part.filename, part.content, part.text, mail.subject
     assert sum(end - start for start, end, _ in mail.spans()) == len(raw)
     return mail
 
@@ -62,6 +63,21 @@ INPUTS = {
     "blanks in a fold": lambda n: b"Subject: a\n b" + b" " * n + b"c\nContent-Type: a/b;\n name=" + b" " * n + b"c\n\n",
     "blanks after begin": lambda n: b"A: b\n\nbegin 644" + b" " * n + b"\rx",
     "combining names": lambda n: b"Content-Type: a/b; name=" + "\u0301\u0323".encode() * n + b"\n\n",
+    "delimiters after CR": lambda n: HEAD + b"\r--b\r\r" * n,
+    "lines of blanks": lambda n: b"X: y\n \n" * n + b"\n",
+    "junk and fields": lambda n: b"X: y\njunk\njunk\nContent-Type: a/b\n" * n + b"\n",
+    "bare LF": lambda n: b"X: y\r\n" + b"X: y\n\n" * n + b"\r\n\r\n",
+    "blank lines and fields": lambda n: b"\n" * n + b"Content-Type: a/b\n" * n,
+    "tails": lambda n: HEAD + b"".join(b"--b%d\n" % i for i in range(n)) + b"--b\n",
+    "padding in lines": lambda n: b"Content-Transfer-Encoding: base64\n\n" + b"QQ=\n" * n,
+    "short uu lines": lambda n: b"A: b\n\nbegin 644 x\n" + b'#0V%T\n"!!!!\n' * n + b"end\n",
+    "base64 blocks": lambda n: b"A: b\n\n" + b"begin-base64 644 x\nQUJD\n" * n,
+    "begin within lines": lambda n: b"A: b\n\n" + b"begin" * n,
+    "PGP": lambda n: b"A: b\n\n" + b"x-----BEGIN PGP MESSAGE" * n,
+    "guesses": lambda n: b"Content-Type: multipart/mixed\n\n" + b"--a " * n + b"\n" + b"--x   \n" * n,
+    "percent signs": lambda n: b"Content-Type: a/b; name=" + b"%41" * n + b"\n\n",
+    "same segments": lambda n: b"Content-Type: a/b; " + b";".join([b"name*1=x", b"name*0=y"] * n) + b"\n\n",
+    "lenient type": lambda n: b"Content-Type: " + b"(" * n + b'"' * n + b"multipart\n\n",
     "broken uu lines": lambda n: b"A: b\n\nbegin 644 x\n" + b"#!\n" * n + b"end\n",
 }
 
@@ -164,3 +180,61 @@ def test_a_boundary_made_to_match_nearly_everywhere_is_found_in_linear_time(tmp_
             assert mail.root.kind == "leaf"
 
     assert_linear(work, 4_000_000)
+
+
+def attachment(encoding: bytes, body: bytes) -> bytes:
+    head = b"Content-Type: application/octet-stream\nContent-Transfer-Encoding: " + encoding
+    return head + b"\n\n" + body
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        attachment(b"base64", b"QQ==" * 1_000_000),
+        attachment(b"base64", b"QQ=" * 1_000_000),
+        attachment(b"base64", b"QUJD\n" * 1_000_000),
+        attachment(b"x-uuencode", b"begin 644 x\n" + b"#0V%T\n" * 1_000_000 + b"`\nend\n"),
+        attachment(b"quoted-printable", b"=41" * 1_000_000),
+    ],
+    ids=["padded", "half padded", "short lines", "uuencode", "quoted-printable"],
+)
+def test_time_is_limited_while_decoding(raw):
+    mail = Message.from_bytes(raw, Limits(max_time_s=0))
+    assert mail.root.content == b""
+    assert b"".join(mail.root.stream()) == b""
+    assert ("limit", "max_time_s") in {(finding.rule, finding.name) for finding in mail.defects}
+
+
+def test_millions_of_paddings_and_short_lines_are_decoded_in_bulk():
+    assert Message.from_bytes(attachment(b"base64", b"QQ==" * 1_000_000)).root.content == b"A" * 1_000_000
+    short = Message.from_bytes(attachment(b"x-uuencode", b"begin 644 x\n" + b"#0V%T\n" * 500_000 + b"`\nend\n"))
+    assert short.root.content == b"Cat" * 500_000
+
+
+def test_ten_thousand_boundaries_are_read_in_linear_time():
+    def work(n: int) -> None:
+        params = b"".join(b"; boundary=b%d" % number for number in range(n))
+        body = b"".join(b"--b%d\n\nx\n" % number for number in range(n))
+        mail = parse(b"Content-Type: multipart/mixed" + params + b"\n\n" + body)
+        assert len(mail.root.readings) == 1
+
+    assert_linear(work, 10_000)
+
+
+def test_doubts_at_every_level_and_in_every_part_cost_linear_time():
+    def work(n: int) -> None:
+        part = b"--b\nContent-Transfer-Encoding: base64\nContent-Transfer-Encoding: 7bit\n\n"
+        mail = parse(HEAD + (part + base64.b64encode(b"content") + b"\n") * n)
+        assert len(list(mail.walk())) == 2 * n + 1
+
+    assert_linear(work, 2_000)
+
+
+def test_a_mapped_file_of_near_delimiters_is_read_in_linear_time(tmp_path):
+    def work(n: int) -> None:
+        path = tmp_path / "mail"
+        path.write_bytes(HEAD + b"x--b\n" * n + b"begin" * n)
+        with Message.from_file(path, SLOW) as mail:
+            assert mail.root.kind == "leaf"
+
+    assert_linear(work, 300_000)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import binascii
+import functools
 import importlib
 import itertools
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
@@ -17,9 +17,9 @@ Report = Callable[[str], None]
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(ALPHABET) - {0x3D})
 _WHITE = b" \t\r\n"
-_PADDING = re.compile(rb"=+")
 _IS_CONTENT = bytes(byte != 0x3D for byte in range(256))
 _LAST_LINE_BYTES = 16
+_SHORT_BYTES = 4
 
 
 def _decoder() -> Callable[[bytes], bytes]:
@@ -52,6 +52,8 @@ def _expected_bytes(raw: bytes) -> int:
     if first:
         ending = 2 if raw[first - 2 : first - 1] == b"\r" else 1
         lines, rest = divmod(size, first)
+        if raw[lines * first - 1] != 0x0A:
+            return -1
         size -= lines * ending
         tail = raw[-min(rest, 2) :] if rest else b""
         if rest and tail.endswith(b"\n"):
@@ -90,16 +92,24 @@ def _damaged(raw: bytes) -> Decoded:
     if b"=" not in quads:
         return Decoded(_unpadded(quads), tuple(damage))
     data = _padded_quads(clean)
-    runs = [] if data is not None else _PADDING.split(clean)
+    runs = [] if data is not None else clean.split(b"=")
     if data is not None or any(runs[1:]):
         damage.append("base64_after_padding")
-    return Decoded(b"".join([_unpadded(run) for run in runs if run]) if data is None else data, tuple(damage))
+    return Decoded(b"".join(_runs(runs)) if data is None else data, tuple(damage))
 
 
 def _unpadded(run: bytes) -> bytes:
     if len(run) % 4 == 1:
         run = run[:-1]
     return _a2b(run + b"=" * (-len(run) % 4))
+
+
+_short = functools.lru_cache(8192)(_unpadded)
+
+
+def _runs(runs: list[bytes]) -> list[bytes]:
+    """Content of runs between padding. Short ones are looked up: there may be millions, and few different ones."""
+    return [_unpadded(run) if len(run) > _SHORT_BYTES else _short(run) for run in runs if run]
 
 
 def _padded_quads(clean: bytes) -> bytes | None:
@@ -155,9 +165,9 @@ def _step(clean: bytes) -> tuple[bytes, bytes, bool, bool]:
         before, _, after = clean.partition(b"=")
         padded = len(before) < whole
         return data, clean[whole:], padded, padded and bool(after.strip(b"="))
-    *closed, held = _PADDING.split(clean)
+    *closed, held = clean.split(b"=")
     whole = len(held) // 4 * 4
-    pieces = [_unpadded(run) for run in closed]
+    pieces = _runs(closed)
     pieces.append(_a2b(held[:whole]))
     return b"".join(pieces), held[whole:], any(closed), any(closed[1:]) or bool(closed and held)
 

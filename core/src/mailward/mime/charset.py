@@ -43,6 +43,9 @@ _MORE = {
     "iso_8859_8_i": "iso8859_8",
     "utf8mb4": "utf_8",
 }
+_SNIFFED_BYTES = 512
+_FEWEST_SNIFFED_BYTES = 8
+_SURE_SHARE = 4
 _SEPARATORS = re.compile(r"[^0-9a-z]+")
 
 
@@ -69,8 +72,26 @@ def decode_text(data: bytes, charset: str = "") -> str:
     """Text of ``data``: by ``charset``, errors replaced; without a known one UTF-8, else Windows-1252. Never raises."""
     name = codec(charset) if charset else ""
     if name and name not in ("ascii", "utf_8"):
-        return data.decode(name, "replace")
+        text = data.decode(name, "replace")
+        # UTF-7 can spell halves of surrogate pairs, which no other codec takes.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if name == "utf_7" else text
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("utf-8" if name == "utf_8" else "cp1252", "replace")
+
+
+def true_charset(data: bytes, charset: str) -> str:
+    """The charset that a text is written in where it shows that it is not the declared one: UTF-16; else empty."""
+    name = codec(charset)
+    if name.startswith(("utf_16", "utf_32")):
+        return ""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    head = data[:_SNIFFED_BYTES]
+    if b"\0" not in head or len(head) < _FEWEST_SNIFFED_BYTES:
+        return ""
+    even, odd, half = head[0::2].count(0), head[1::2].count(0), len(head) // 2
+    if odd * _SURE_SHARE > half * (_SURE_SHARE - 1) and not even:
+        return "utf-16-le"
+    return "utf-16-be" if even * _SURE_SHARE > half * (_SURE_SHARE - 1) and not odd else ""

@@ -5,6 +5,8 @@ Of a second reading only what could not be looked at is told: that it is there i
 
 from __future__ import annotations
 
+import re
+
 from mailward.mime.content import ENCODINGS, IDENTITY
 from mailward.mime.declared import boundary_of as boundary_of
 from mailward.mime.declared import is_sound_type
@@ -17,7 +19,8 @@ from mailward.mime.part import Part
 from mailward.mime.source import Source
 from mailward.values.finding import Kind
 
-_SINGLE = ("content-type", "content-transfer-encoding", "content-disposition")
+_BARE_RETURN = re.compile(rb"\r(?!\n)")
+_BARE_FEED = re.compile(rb"(?<!\r)\n")
 _DAMAGE = {
     "header_line": "a line of the header is no header field",
     "header_end": "the header ends without a blank line",
@@ -47,7 +50,7 @@ def check_header(ledger: Ledger, part: Part) -> None:
         return
     if not headers.block.isascii():
         ledger.note(Kind.NOTE, "header_8bit", part.path, detail="the header contains 8-bit bytes")
-    for name in headers.varies(*_SINGLE):
+    for name in headers.varying:
         detail = f"several {name} fields with different values: clients choose differently"
         ledger.note(Kind.AMBIGUOUS, "duplicate_header", part.path, name, detail)
     if part.parameters.value:
@@ -61,7 +64,7 @@ def _check_type(ledger: Ledger, part: Part) -> None:
         detail = f"Content-Type {value[:64].decode('ascii', 'replace')!r} is no media type"
         ledger.note(Kind.MALFORMED, "content_type", part.path, detail=detail)
     charsets = _values(part.parameters, "charset")
-    if len(charsets) > 1:
+    if len({charset.lower() for charset in charsets}) > 1:
         named = ", ".join(sorted(charset.decode("ascii", "replace")[:40] for charset in charsets)[:4])
         detail = f"several charset parameters: {named}"
         ledger.note(Kind.AMBIGUOUS, "charset_repeated", part.path, detail=detail)
@@ -69,7 +72,7 @@ def _check_type(ledger: Ledger, part: Part) -> None:
 
 def _values(parameters: Parameters, name: str) -> set[bytes]:
     """Every value of a parameter, under its plain and its RFC 2231 names."""
-    return {item.raw.lower() for item in parameters.items if item.name.partition("*")[0] == name}
+    return {item.raw for item in parameters.items if item.name.partition("*")[0] == name}
 
 
 def check_boundary(ledger: Ledger, part: Part) -> None:
@@ -79,7 +82,7 @@ def check_boundary(ledger: Ledger, part: Part) -> None:
         ledger.limit(division.full, path)
     if part.manner is not MAIN:
         return
-    if len({item.raw for item in part.parameters.items if item.name.partition("*")[0] == "boundary"}) > 1:
+    if len(_values(part.parameters, "boundary")) > 1:
         ledger.note(Kind.AMBIGUOUS, "boundary_repeated", path, detail="several boundary parameters: the first is used")
     if not boundary_of(part.parameters, Pick.FIRST):
         detail = "a multipart without boundary: its body is one part"
@@ -107,9 +110,9 @@ def check_bytes(ledger: Ledger, part: Part, crlf: bool) -> tuple[bool, bool]:
     if part.manner is not MAIN:
         return False, False
     place, block = part.place, part.headers.block
-    pairs, feeds = block.count(b"\r\n"), block.count(b"\n")
-    bare_return = block.count(b"\r") != pairs
-    bare_feed = (crlf or pairs > 0) and feeds != pairs
+    returns = b"\r" in block
+    bare_return = returns and _BARE_RETURN.search(block) is not None
+    bare_feed = (crlf or (returns and b"\r\n" in block)) and _BARE_FEED.search(block) is not None
     if bare_return or bare_feed or (crlf and part.division is not None and part.division.bare):
         ledger.note(Kind.MALFORMED, "bare_line_end", part.path, detail="CR or LF alone in the header or at a delimiter")
     if b"\0" in block:

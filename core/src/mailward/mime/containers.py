@@ -5,6 +5,8 @@ from __future__ import annotations
 CONTAINER_TYPES = frozenset(
     {
         "application/zip",
+        "application/pkcs7-mime",
+        "application/applefile",
         "application/gzip",
         "application/x-7z-compressed",
         "application/vnd.rar",

@@ -88,9 +88,9 @@ def boundary_of(parameters: Parameters, pick: Pick = Pick.FIRST) -> bytes:
     Other picks: the last plain one; the RFC 2231 reading before plain ones; the value up to the
     first character that no token may have; the value with its backslashes.
     """
-    if not parameters.items:
-        return b""
     plain = [item for item in parameters.items if item.name == "boundary"]
+    if pick is Pick.FIRST and plain and (usual := plain[0].raw.rstrip()):
+        return usual
     if pick is Pick.EXTENDED or not any(item.raw.rstrip() for item in plain):
         extended = next((one.text for one in parameters.readings("boundary") if one.source != "boundary"), "")
         if extended:
@@ -103,6 +103,17 @@ def boundary_of(parameters: Parameters, pick: Pick = Pick.FIRST) -> bytes:
         # A quoted value is cut at NUL alone, where C ends a string.
         return chosen.raw.partition(b"\0")[0] if chosen.quoted else match[0] if match else b""
     return (chosen.kept if pick is Pick.QUOTED else chosen.raw).rstrip()
+
+
+def has_plain_boundary(parameters: Parameters) -> bool:
+    """Whether there is one boundary, and one way to read it."""
+    found = [item for item in parameters.items if item.name.startswith("boundary")]
+    if len(found) != 1 or found[0].name != "boundary":
+        return False
+    value = found[0].raw
+    if found[0].quoted:
+        return value == found[0].kept and b"\0" not in value
+    return _TOKEN.fullmatch(value) is not None
 
 
 def guessed_boundary(body: bytes) -> bytes:

@@ -45,6 +45,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"KDMV", "application/x-vmdk"),
     (b"QFI\xfb\x00\x00\x00", "application/x-qcow"),
     (b"\xebR\x90NTFS    ", "application/x-ntfs-image"),
+    (b"\x00\x05\x16\x00", "application/applefile"),
     (b"{\\rt", "application/rtf"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -91,6 +92,10 @@ _MAIL_START = re.compile(
 _MAIL_FIELD = re.compile(rb"\n(?:From|To|Subject|Date|Received|Message-ID|MIME-Version|Content-Type):", re.I)
 _MBOX = re.compile(rb"From [^\r\n]+\r?\n(?:>?[!-9;-~]+:)")
 _PDF_WITHIN = 1024
+_CMS_WITHIN = 32
+_SIGNED_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
+# The type of the signed content, and the content itself: without it the signature is a detached one.
+_SIGNED_CONTENT = re.compile(rb"(?<!\x30\x0b)\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0")
 
 
 def detect(head: bytes) -> str:
@@ -103,6 +108,8 @@ def detect(head: bytes) -> str:
     for signature, kind in _BY_FIRST.get(head[0], ()):
         if head.startswith(signature):
             return kind
+    if head[0] == 0x30 and _SIGNED_DATA in head[:_CMS_WITHIN]:
+        return "application/pkcs7-mime" if _SIGNED_CONTENT.search(head) else "application/pkcs7-signature"
     if head[:4] == b"RIFF":
         return {b"WAVE": "audio/x-wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}.get(head[8:12], "")
     if head[4:8] == b"ftyp":

@@ -184,7 +184,7 @@ def _ends_in_crlf(source: Source) -> bool:
     if first < 0 or (first > source.start and source.data[first - 1] == 0x0D):
         return True
     more = source.copy(first, min(source.end, first + _LOOKED_AT_BYTES))
-    return 2 * more.count(b"\r\n") > more.count(b"\n")
+    return b"\r" in more and 2 * more.count(b"\r\n") > more.count(b"\n")
 
 
 def _pieces(part: Part) -> list[Part | Span]:

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from mailward.mime.headers import Headers
 from mailward.mime.parameters import Parameters, parse_parameters
+from mailward.mime.words import decode_header
 
 _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff"
@@ -73,26 +74,30 @@ def names_of(headers: Headers, disposition: Parameters, content_type: Parameters
     if headers.repeats:
         places += [(_DISPOSITION, parse_parameters(raw), "filename") for raw in headers.raws(_DISPOSITION)[1:]]
         places += [(_TYPE, parse_parameters(raw), "name") for raw in headers.raws(_TYPE)[1:]]
+    places = [place for place in places if _has_name(place[1])]
     found = dict[Name, None]()
-    for swapped in (False, True):
+    for swapped in (False, True) if places else ():
         for field, parameters, name in places:
-            if parameters.items:
-                wanted = _SWAPPED[name] if swapped else name
-                for reading in itertools.islice(parameters.readings(wanted), MOST_NAMES):
-                    found[Name(normalise(reading.text), reading.text, f"{field} {reading.source}")] = None
+            wanted = _SWAPPED[name] if swapped else name
+            for reading in itertools.islice(parameters.readings(wanted), MOST_NAMES):
+                found[Name(normalise(reading.text), reading.text, f"{field} {reading.source}")] = None
         if len(found) >= MOST_NAMES:
             break
     return tuple(itertools.islice(found, MOST_NAMES)) or _stand_ins(headers)
+
+
+def _has_name(parameters: Parameters) -> bool:
+    return any("name" in item.name for item in parameters.items)
 
 
 def _stand_ins(headers: Headers) -> tuple[Name, ...]:
     """Names that some clients show where no field gives one: other fields whose value looks like a file name."""
     found = list[Name]()
     for field in _STAND_INS:
-        value = headers.get(field)
+        value = headers.raw(field)
         if not value:
             continue
-        raw = value.strip()
+        raw = decode_header(value)
         if field == "content-location":
             path = raw.partition("?")[0].partition("#")[0].partition("://")
             raw = unquote(path[2].partition("/")[2] if path[1] else path[0])

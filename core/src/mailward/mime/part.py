@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mailward.mime.charset import codec, decode_text
+from mailward.mime.charset import codec, decode_text, true_charset
 from mailward.mime.content import UU_LINES, Place
 from mailward.mime.headers import NO_HEADERS, Headers
 from mailward.mime.kind import PartKind as PartKind
@@ -177,7 +177,8 @@ class Part(Payload):
     def text(self) -> str:
         """The content as text by the declared charset, errors replaced; never raises.
 
-        An unknown charset is taken as UTF-8, else Windows-1252, with a note. Content beyond
+        An unknown charset is taken as UTF-8, else Windows-1252, with a note, and a text that shows by
+        its bytes that it is UTF-16 as that, whatever is declared. Content beyond
         `Limits.max_part_bytes` is cut.
         """
         if self._text is not None:
@@ -189,7 +190,10 @@ class Part(Payload):
             )
         most = self._ledger.limits.max_part_bytes
         data = self.head(most) if self.place.body_bytes > most else self.content
-        text = decode_text(data, charset)
+        if found := true_charset(data, charset):
+            detail = f"declared as {charset[:64] or 'us-ascii'!r}, written in {found}"
+            self._ledger.note(Kind.NOTE, "charset_wrong", self.path, detail=detail)
+        text = decode_text(data, found or charset)
         if self._content is not None:
             self._text = text
         return text

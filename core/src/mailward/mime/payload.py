@@ -16,6 +16,7 @@ from mailward.mime.source import Source, View
 Algorithm = Literal["md5", "sha1", "sha256"]
 _HASHES = {"md5": hashlib.md5, "sha1": hashlib.sha1, "sha256": hashlib.sha256}
 STEP_BYTES = 256 * 1024
+_HASHED_BYTES = 4 * MIB
 _TIMED_BYTES = 64 * 1024
 
 
@@ -70,7 +71,10 @@ class Payload:
         """The decoded content in pieces of at most ``max_bytes``, in memory bounded by that."""
         if self._content is None and not self.is_identity:
             source, start, end = self.inner()
-            yield from source.chunks(start, end, max_bytes)
+            for at in range(start, end, max_bytes):
+                stop = min(end, at + max_bytes)
+                yield source.copy(at, stop)
+                source.forget(at, stop)
             return
         if self._content is not None:
             for at in range(0, len(self._content), max_bytes):
@@ -145,8 +149,10 @@ class Payload:
         else:
             source, start, end = self.inner()
             state = _HASHES[algorithm](usedforsecurity=False)
-            with memoryview(source.data) as whole, whole[start:end] as view:
-                state.update(view)
+            with memoryview(source.data) as whole:
+                for at in range(start, end, _HASHED_BYTES):
+                    state.update(whole[at : min(end, at + _HASHED_BYTES)])
+                    source.forget(at, min(end, at + _HASHED_BYTES))
             value = state.hexdigest()
         self._digests.append((algorithm, value))
         return value

@@ -14,7 +14,7 @@ from attrs import frozen
 from mailward.mime import manner
 from mailward.mime.base64text import ALPHABET
 from mailward.mime.content import is_identity
-from mailward.mime.declared import boundary_of, names_another
+from mailward.mime.declared import boundary_of, has_plain_boundary, names_another
 from mailward.mime.layout import Segment, What
 from mailward.mime.limits import MIB
 from mailward.mime.manner import Manner, Pick
@@ -29,6 +29,7 @@ _BLANK_LINES = re.compile(rb"(?:[ \t]*+\r?\n)*+")
 _FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _PADDING = re.compile(rb"=(?:[ \t\r\n]*+=)*+")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]")
+_PICKS = ((Pick.EXTENDED, manner.EXTENDED), (Pick.TOKEN, manner.TOKEN), (Pick.QUOTED, manner.QUOTED))
 _HEAD_BYTES = 4096
 _JUNK_SHARE = 8
 
@@ -63,8 +64,8 @@ def doubts(part: Part, crlf: bool, bare_return: bool, bare_feed: bool) -> list[D
 
 def _of_header(part: Part, multipart: bool, bare_return: bool, bare_feed: bool) -> Iterator[Doubt]:
     headers, layout = part.headers, part.layout
-    varies = headers.varies(*_PLACING)
-    if varies or (multipart and boundary_of(part.parameters, Pick.LAST) != boundary_of(part.parameters)):
+    varies = any(name in _PLACING for name in headers.varying)
+    if varies or (multipart and _repeats_boundary(part)):
         for last in (manner.LAST, manner.LAST_FIELD, manner.LAST_PARAMETER):
             yield Doubt(last, "", "")
     if bare_return or (layout is not None and layout.returns):
@@ -80,6 +81,10 @@ def _of_header(part: Part, multipart: bool, bare_return: bool, bare_feed: bool) 
         begin = _BLANK_LINES.match(data, place.body, place.body_end)
         if begin is not None and _PLACING_FIELD.match(data, begin.end(), place.body_end):
             yield Doubt(manner.LATE, "late_header", "header fields after the blank line that ends an empty header")
+
+
+def _repeats_boundary(part: Part) -> bool:
+    return len(part.parameters.items) > 1 and boundary_of(part.parameters, Pick.LAST) != boundary_of(part.parameters)
 
 
 def _has_bare_delimiter(part: Part) -> bool:
@@ -110,9 +115,8 @@ def _opens_like_mbox(part: Part) -> bool:
 
 def _of_multipart(part: Part) -> Iterator[Doubt]:
     parameters, layout = part.parameters, part.layout
-    usual = boundary_of(parameters)
-    tried = {usual, b""}
-    for pick, way in ((Pick.EXTENDED, manner.EXTENDED), (Pick.TOKEN, manner.TOKEN), (Pick.QUOTED, manner.QUOTED)):
+    tried = {boundary_of(parameters), b""}
+    for pick, way in () if has_plain_boundary(parameters) else _PICKS:
         boundary = boundary_of(parameters, pick)
         if boundary not in tried:
             tried.add(boundary)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Data = bytes | mmap.mmap
 
 _FIRST_WINDOW_BYTES = 16 * 1024
+_WORTH_FORGETTING_BYTES = 256 * 1024
 
 
 class Source:
@@ -84,6 +85,13 @@ class Source:
             if stop == end:
                 return
             start = max(start, stop - size + 1)
+
+    def forget(self, start: int, end: int) -> None:
+        """Take the pages of ``start:end`` out of memory; a mapped file has them still."""
+        data = self.data
+        if not isinstance(data, bytes) and not self.outer and end - start >= _WORTH_FORGETTING_BYTES:
+            first = start - start % mmap.PAGESIZE
+            data.madvise(mmap.MADV_DONTNEED, first, end - first)
 
     def chunks(self, start: int, end: int, max_bytes: int) -> Iterator[bytes]:
         """The bytes ``start:end`` in copies of at most ``max_bytes``."""
