@@ -11,6 +11,7 @@ from mailward.hooks.plugin import OnFailure, Plugin
 from mailward.hooks.resolver import MailExchanger, Resolver
 from mailward.hooks.scan import Scan
 from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, Template, between, setting
+from mailward.hooks.tally import Tally
 from mailward.mime import Limits, Member, Message, Name, Part, PartKind
 from mailward.values.action import (
     Action,
@@ -71,6 +72,7 @@ from mailward.values.event import (
 from mailward.values.finding import Finding, Kind
 from mailward.values.masks import Masks
 from mailward.values.reply import Reply
+from mailward.values.switches import Switches
 from mailward.values.text import printable
 
 __version__ = "0.1.0"
@@ -158,7 +160,9 @@ __all__ = [
     "Started",
     "Status",
     "Stopped",
+    "Switches",
     "Tag",
+    "Tally",
     "Template",
     "Verdict",
     "WorkerDied",

@@ -9,7 +9,7 @@ import pytest
 from attrs import define, field
 
 from mailward.delivery.runner import Runner
-from mailward.engine.core_settings import DeliverySettings
+from mailward.engine.delivery_settings import DeliverySettings
 from mailward.hooks.context import Clock
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry, Queue

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from mailward.delivery.runner import Runner
-from mailward.engine.core_settings import DeliverySettings
+from mailward.engine.delivery_settings import DeliverySettings
 from mailward.hooks.context import Clock
 from mailward.hooks.settings import Seconds
 from mailward.spool.committer import Committer

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.delivery.retry import Retry
-from mailward.engine.core_settings import DeliverySettings
+from mailward.engine.delivery_settings import DeliverySettings
 
 DAY = 86_400.0
 

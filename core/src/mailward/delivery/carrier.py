@@ -13,7 +13,7 @@ from mailward.delivery.attempt import Attempt, Router
 from mailward.delivery.bounce import Bouncer
 from mailward.delivery.outcome import Settled, put_off, settle, without_delivered
 from mailward.delivery.retry import Retry
-from mailward.engine.core_settings import DeliverySettings
+from mailward.engine.delivery_settings import DeliverySettings
 from mailward.hooks.context import Clock
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry

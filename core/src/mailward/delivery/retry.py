@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from mailward.engine.core_settings import DeliverySettings
+from mailward.engine.delivery_settings import DeliverySettings
 
 JITTER = 0.1
 """Share of a wait by which it is made longer or shorter, so that retries spread."""

@@ -13,7 +13,7 @@ from mailward.delivery.bounce import Bouncer
 from mailward.delivery.carrier import Carrier
 from mailward.delivery.operator import Operator
 from mailward.delivery.schedule import Due, Schedule
-from mailward.engine.core_settings import DeliverySettings
+from mailward.engine.delivery_settings import DeliverySettings
 from mailward.hooks.context import Clock
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry, Queue

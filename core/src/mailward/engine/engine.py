@@ -26,6 +26,7 @@ from mailward.engine.registry import Registry
 from mailward.hooks.context import Clock, Context
 from mailward.hooks.markers import Place
 from mailward.hooks.resolver import Resolver
+from mailward.hooks.tally import Tally
 from mailward.mime import Message
 from mailward.values.check import Check
 from mailward.values.decision import Verdict
@@ -50,10 +51,12 @@ class Engine:
         bridge: Bridge | None = None,
         progress: Progress | None = None,
         clock: Clock | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self.config = config
         self.place = place
         self.clock = clock or Clock()
+        self.tally = tally or Tally()
         self.resolver = Resolver(config.core.dns.servers, config.core.dns.timeout_s)
         self._bridge = bridge or ThreadBridge()
         caller = Caller(self._bridge, progress) if progress else Caller(self._bridge)
@@ -183,4 +186,5 @@ class Engine:
             clock=self.clock,
             emit=self.emit,
             log=structlog.get_logger().bind(plugin=name),
+            tally=self.tally,
         )

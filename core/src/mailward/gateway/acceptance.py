@@ -10,9 +10,9 @@ from time import monotonic
 from attrs import evolve, frozen
 
 from mailward.delivery.runner import Runner
-from mailward.engine.core_settings import RefusedCopies
 from mailward.engine.engine import Engine
 from mailward.engine.gate import Ruling
+from mailward.engine.gateway_settings import RefusedCopies
 from mailward.gateway.receive import NO_SPACE
 from mailward.gateway.trace import received
 from mailward.scan.pool import Pool

@@ -18,9 +18,9 @@ from aiosmtpd.smtp import Envelope as PeerEnvelope
 from aiosmtpd.smtp import Session as PeerSession
 from attrs import evolve, frozen
 
-from mailward.engine.core_settings import GatewaySettings
 from mailward.engine.engine import Engine
 from mailward.engine.gate import Ruling
+from mailward.engine.gateway_settings import GatewaySettings
 from mailward.gateway.acceptance import Acceptance
 from mailward.gateway.paths import MAIL_PARAMETERS, RCPT_PARAMETERS, parse_path
 from mailward.gateway.receive import CHUNK_BYTES, TALKED_EARLY, BulkReader, prime, receive

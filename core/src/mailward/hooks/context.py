@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from mailward.hooks.markers import Place
 from mailward.hooks.resolver import Resolver
+from mailward.hooks.tally import Tally
 from mailward.values.event import Event
 
 
@@ -33,7 +34,8 @@ class Context:
     """The surroundings of one plugin instance.
 
     ``log`` is tagged with the plugin's name; ``place`` says in which process the instance runs;
-    ``hostname`` is the gateway's; ``emit`` hands an event to all observers and never blocks.
+    ``hostname`` is the gateway's; ``emit`` hands an event to all observers and never blocks;
+    ``tally`` holds counts that all gateway processes share, such as connections to one next hop.
     """
 
     name: str = "plugin"
@@ -45,6 +47,7 @@ class Context:
     clock: Clock = field(factory=Clock)
     emit: Callable[[Event], None] = _silent
     log: Any = field(factory=structlog.get_logger)
+    tally: Tally = field(factory=Tally)
 
     def store(self) -> Path:
         """A folder for this plugin's own files, made on first use (mode 0700)."""

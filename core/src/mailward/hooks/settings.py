@@ -10,6 +10,8 @@ import jinja2
 import jinja2.sandbox
 from attrs import NOTHING, field, frozen
 
+MIB = 1024 * 1024
+
 ByteSize = NewType("ByteSize", int)
 """A number of bytes; written ``1048576`` or ``"1 MB"`` (powers of 1,024)."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from mailward.engine.core_settings import ScanSettings
+from mailward.engine.scan_settings import ScanSettings
 from mailward.scan.progress import Progress
 from mailward.scan.protocol import Answer, Job, Ready, Setup, frame, read_frame
 from mailward.values.decision import Verdict
