@@ -24,19 +24,29 @@ MIB = 1024 * 1024
 SMALL = Limits(max_part_bytes=8 * MIB, max_total_bytes=16 * MIB, max_depth=20)
 MEMORY_BYTES = 700 * MIB
 JUDGE = """
-import resource, sys
+import re, resource, sys
+from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
 from mailward import Limits, Message
 from mailward_archives import Archives
-from pathlib import Path
-raw = Path(sys.argv[1]).read_bytes()
-plugin, rules = Archives(), set()
-with Message.from_bytes(raw, Limits()) as message:
-    for part in message.walk():
-        if not part.children and (members := plugin.unpack(part)) is not None:
-            rules |= {{(f.kind.value, f.name) for f in message.add_members(part, members)}}
-print(sorted(rules))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+def judge(raw):
+    plugin, rules = Archives(), set()
+    with Message.from_bytes(raw, Limits()) as message:
+        for part in message.walk():
+            if not part.children and (members := plugin.unpack(part)) is not None:
+                rules |= {{(f.kind.value, f.name) for f in message.add_members(part, members)}}
+    return sorted(rules)
+
+def most_bytes():
+    # ru_maxrss begins with what the process had that started this one.
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+sound, bomb = (Path(name).read_bytes() for name in sys.argv[1:])
+assert judge(sound) == []
+before = most_bytes()
+print(judge(bomb))
+print(most_bytes() - before)
 """
 
 
@@ -58,16 +68,19 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_costs_no_memory(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "bomb.eml"
-    path.write_bytes(mail("bomb", BOMBS[name]()))
-    started = time.monotonic()
+    (tmp_path / "sound.eml").write_bytes(mail("sound", gzip.compress(b"one file")))
+    (tmp_path / "bomb.eml").write_bytes(mail("bomb", BOMBS[name]()))
     run = subprocess.run(
-        [sys.executable, "-c", JUDGE.format(memory=MEMORY_BYTES), str(path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", JUDGE.format(memory=MEMORY_BYTES), "sound.eml", "bomb.eml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
-    rules, megabytes = run.stdout.splitlines()
+    assert run.returncode == 0, run.stderr
+    rules, growth_bytes = run.stdout.splitlines()
     assert "limit" in rules
-    assert int(megabytes) < 300
-    assert time.monotonic() - started < 30
+    assert int(growth_bytes) < 32 * MIB
 
 
 def test_a_bomb_in_7z_is_cut_off(packed: Any, opened: Any) -> None:
@@ -134,10 +147,10 @@ def test_a_sparse_giant_meets_the_limits(opened: Any, tmp_path: Path, require: A
     with (tmp_path / "giant").open("wb") as file:
         file.truncate(1 << 40)
     subprocess.run(["tar", "--sparse", "-cf", "x.tar", "giant"], cwd=tmp_path, check=True)
-    started = time.monotonic()
+    started = time.process_time()
     result = opened("x.tar", (tmp_path / "x.tar").read_bytes(), limits=SMALL)
     assert result.kinds == {"limit"}
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_header_that_claims_more_than_there_is_is_reported(opened: Any) -> None:

@@ -66,9 +66,9 @@ def test_a_compressed_file_is_opened_under_its_own_name(
     assert not result.kinds
 
 
-def lha(name: bytes, content: bytes) -> bytes:
-    """A stored member with a header of level 0, and the end."""
-    fields = b"-lh0-" + struct.pack("<IIIBB", len(content), len(content), 0, 0x20, 0)
+def lha(name: bytes, content: bytes, method: bytes = b"-lh0-") -> bytes:
+    """A member, stored unless another method is said, with a header of level 0, and the end."""
+    fields = method + struct.pack("<IIIBB", len(content), len(content), 0, 0x20, 0)
     fields += bytes([len(name)]) + name + struct.pack("<H", crc16(content))
     return bytes([len(fields), sum(fields) & 0xFF]) + fields + content + b"\0"
 

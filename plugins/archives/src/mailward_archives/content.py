@@ -54,7 +54,7 @@ class Content:
 
     chunks: Iterable[bytes]
     errors: tuple[type[BaseException], ...]
-    error: str = ""
+    failure: BaseException | None = None
     whole: bool = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -62,4 +62,9 @@ class Content:
             yield from self.chunks
             self.whole = True
         except self.errors as error:
-            self.error = reason(error)
+            self.failure = error
+
+    @property
+    def error(self) -> str:
+        """Why it ended too soon, in one line; empty where it did not."""
+        return "" if self.failure is None else reason(self.failure)

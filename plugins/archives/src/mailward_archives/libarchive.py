@@ -7,13 +7,15 @@ content cannot choose another reader than its type has. Members are read one aft
 from __future__ import annotations
 
 import ctypes
+import itertools
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
-from attrs import frozen
+from attrs import define, frozen
 
 from mailward import Finding, Member, Part
 from mailward_archives.buffer import file_of
@@ -28,12 +30,15 @@ except (ImportError, OSError, AttributeError, TypeError) as error:
     _MISSING = f"libarchive-c with the system's libarchive ({type(error).__name__})"
 else:
     _MISSING = ""
+    # The binding logs every warning of the library: lines that the sender of a mail could write.
+    logging.getLogger("libarchive").disabled = True
 
 _ENCRYPTED_WORDS = ("encrypt", "passphrase")
 _VOLUME_WORDS = ("multivolume", "multi-volume", "volume", "split", "spanned")
 _SKIPPED_MOST_BYTES = 256 * 1024 * 1024
 _RAW = "raw"
 _MOST_FAILURES = 50
+_MOST_READERS = 8
 _KIND, _FILES = 0o170000, (0, 0o100000)
 _ADDRESS = re.compile(r"[ ,(]*(?:errno=-?\d+|retcode=-?\d+|archive_p=\d+)\)?")
 
@@ -53,12 +58,23 @@ class Recipe:
     suffixes: tuple[str, ...] = ()
 
     def __call__(self, part: Part) -> Iterator[Member | Finding]:
-        """The members of ``part``."""
-        with _archive(part, self) as (archive, problem):
-            if archive is None:
-                yield classified(part, self.name, problem)
-            else:
-                yield from _members(part, self, archive)
+        """The members of ``part``.
+
+        What comes behind damage that the library cannot read past is looked for by a fresh reader.
+        """
+        with file_of(part) as file:
+            passed = 0
+            for _ in range(_MOST_READERS):
+                with _archive(file, self) as (archive, problem):
+                    if archive is None:
+                        yield classified(part, self.name, problem)
+                        return
+                    walk = _Walk(part, self, archive, passed)
+                    yield from walk.members()
+                if walk.ended:
+                    return
+                passed = walk.passed
+            yield unopened(part, f"{self.name}: too many damaged members")
 
 
 SEVEN_ZIP = Recipe("7z", "7zip")
@@ -79,21 +95,21 @@ def _errors() -> tuple[type[BaseException], ...]:
 
 
 @contextmanager
-def _archive(part: Part, recipe: Recipe) -> Iterator[tuple[Any, str]]:
+def _archive(file: BinaryIO, recipe: Recipe) -> Iterator[tuple[Any, str]]:
     """The opened archive and no problem, or None and what kept it from opening."""
-    with file_of(part) as file:
-        pointer = ffi.read_new()
+    file.seek(0)
+    pointer = ffi.read_new()
+    try:
+        problem = ""
         try:
-            problem = ""
-            try:
-                ffi.get_read_filter_function(recipe.filter)(pointer)
-                _support(pointer, recipe.format)
-                ffi.read_open_fd(pointer, file.fileno(), 64 * 1024)
-            except _errors() as error:
-                problem = reason(error)
-            yield (None, problem) if problem else (libarchive.read.ArchiveRead(pointer), "")
-        finally:
-            ffi.read_free(pointer)
+            ffi.get_read_filter_function(recipe.filter)(pointer)
+            _support(pointer, recipe.format)
+            ffi.read_open_fd(pointer, file.fileno(), 64 * 1024)
+        except _errors() as error:
+            problem = reason(error)
+        yield (None, problem) if problem else (libarchive.read.ArchiveRead(pointer), "")
+    finally:
+        ffi.read_free(pointer)
 
 
 def _support(pointer: Any, name: str) -> None:
@@ -109,39 +125,78 @@ def _is_encrypted() -> Callable[[Any], int]:
     function = ffi.libarchive["archive_entry_is_encrypted"]
     function.argtypes = [ctypes.c_void_p]
     function.restype = ctypes.c_int
-    return lambda entry: int(function(entry))
+    return lambda entry: int(function(entry._entry_p))
 
 
-def _members(part: Part, recipe: Recipe, archive: Any) -> Iterator[Member | Finding]:
-    is_encrypted = _is_encrypted()
-    entries, failures = iter(archive), 0
-    while True:
-        try:
-            entry = next(entries, None)
-        except _errors() as error:
-            yield classified(part, recipe.name, reason(error))
-            return
-        if entry is None:
-            return
-        name = _name(part, recipe, entry)
-        if is_encrypted(entry._entry_p):
-            yield Member(name, (), encrypted=True)
-            continue
-        if entry.issym or entry.islnk:
-            yield note(part, "special", name, f"a link to {str(entry.linkpath)[:200]!r}, not followed")
-        if entry.filetype & _KIND not in _FILES:
-            continue
-        content = Content(_chunks(archive, entry), _errors())
-        yield Member(name, content, raw_bytes=part.size if recipe.format == _RAW else 0)
-        if content.error:
-            failures += 1
-            yield classified(part, recipe.name, content.error, name)
-        elif not content.whole and not _skipped(archive, entry):
-            yield limit(part, "max_skip", f"the members after {name!r} lie behind too much packed content")
-            return
-        if failures > _MOST_FAILURES:
-            yield unopened(part, f"{recipe.name}: too many damaged members")
-            return
+def _is_fatal(error: BaseException | None) -> bool:
+    """Whether the reader must not be asked again: going on where it gave up may crash the process."""
+    return isinstance(error, libarchive.ArchiveError) and error.retcode == ffi.ARCHIVE_FATAL
+
+
+@define
+class _Walk:
+    """One reader on its way through an archive, whose first ``passed`` members were looked at before.
+
+    ``ended``: there is nothing more to look for, because the end was reached or what keeps from it was told.
+    """
+
+    part: Part
+    recipe: Recipe
+    archive: Any
+    passed: int
+    ended: bool = True
+
+    def members(self) -> Iterator[Member | Finding]:
+        """What follows the members that were passed, up to the end or to damage that cannot be read past."""
+        is_encrypted = _is_encrypted()
+        entries, failures = iter(self.archive), 0
+        for number in itertools.count():
+            try:
+                entry = next(entries, None)
+            except _errors() as error:
+                yield classified(self.part, self.recipe.name, reason(error))
+                return
+            if entry is None:
+                return
+            if number < self.passed:
+                continue
+            self.passed += 1
+            name = _name(self.part, self.recipe, entry)
+            if is_encrypted(entry):
+                yield Member(name, (), encrypted=True)
+                continue
+            if entry.issym or entry.islnk:
+                yield note(self.part, "special", name, f"a link to {str(entry.linkpath)[:200]!r}, not followed")
+            content = Content(_chunks(entry), _errors())
+            if entry.filetype & _KIND in _FILES:
+                if not name:
+                    yield unopened(self.part, f"{self.recipe.name}: a member whose name cannot be read")
+                yield Member(name, content, raw_bytes=self.part.size if self.recipe.format == _RAW else 0)
+                if content.error:
+                    failures += 1
+                    yield classified(self.part, self.recipe.name, content.error, name)
+            if not content.whole and content.failure is None:
+                # The library would read past what is left by itself, for as long as it takes.
+                content = Content(_chunks(entry), _errors())
+                if not _is_short(content):
+                    yield limit(self.part, "max_skip", f"the members after {name!r} lie behind too much packed content")
+                    return
+            if failures > _MOST_FAILURES:
+                yield unopened(self.part, f"{self.recipe.name}: too many damaged members")
+                return
+            if _is_fatal(content.failure):
+                self.ended = False
+                return
+
+
+def _is_short(rest: Content) -> bool:
+    """Read past what is left of a member that nobody wanted whole; False where that would never end."""
+    size = 0
+    for chunk in rest:
+        size += len(chunk)
+        if size > _SKIPPED_MOST_BYTES:
+            return False
+    return True
 
 
 def _name(part: Part, recipe: Recipe, entry: Any) -> str:
@@ -151,21 +206,8 @@ def _name(part: Part, recipe: Recipe, entry: Any) -> str:
     return name if isinstance(name, str) else (name or b"").decode("utf-8", "replace")
 
 
-def _chunks(archive: Any, entry: Any) -> Iterator[bytes]:
+def _chunks(entry: Any) -> Iterator[bytes]:
     yield from entry.get_blocks(CHUNK_BYTES)
-
-
-def _skipped(archive: Any, entry: Any) -> bool:
-    """Read past the rest of a member that the core did not want whole; False where that would never end."""
-    size = 0
-    try:
-        for chunk in entry.get_blocks(CHUNK_BYTES):
-            size += len(chunk)
-            if size > _SKIPPED_MOST_BYTES:
-                return False
-    except _errors():
-        return True
-    return True
 
 
 def classified(part: Part, name: str, problem: str, member: str = "") -> Finding | Member:
