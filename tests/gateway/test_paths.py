@@ -83,3 +83,8 @@ def test_any_text_gives_a_path_or_a_refusal(text: str) -> None:
     for argument in (text, f"FROM:{text}", f"FROM:<{text}>", f"FROM:<a@b.example> {text}"):
         answer = parse_path(argument, MAIL_PARAMETERS)
         assert isinstance(answer, Path) or 500 <= answer.code < 600
+
+
+def test_a_source_route_is_told_apart_from_the_address() -> None:
+    path = parse_path("TO:<@x.example,@y.example:a@b.example> NOTIFY=NEVER", RCPT_PARAMETERS)
+    assert path == Path(Address("a", "b.example"), (("NOTIFY", "NEVER"),), "@x.example,@y.example")

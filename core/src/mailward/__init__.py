@@ -8,7 +8,7 @@ from mailward.engine.engine import Engine
 from mailward.hooks.context import Clock, Context
 from mailward.hooks.markers import Place, hookimpl
 from mailward.hooks.plugin import OnFailure, Plugin
-from mailward.hooks.resolver import MailExchanger, Resolver
+from mailward.hooks.resolver import MailExchanger, Resolver, TlsaRecord
 from mailward.hooks.scan import Scan
 from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, Template, between, setting
 from mailward.hooks.tally import Tally
@@ -32,8 +32,9 @@ from mailward.values.action import (
 )
 from mailward.values.address import NULL, Address, AddressError
 from mailward.values.check import Check, Health
+from mailward.values.content import Content
 from mailward.values.decision import Call, Copy, Decision, Verdict
-from mailward.values.delivery import Content, Delivery, NextHop, Result, Status
+from mailward.values.delivery import Delivery, NextHop, Result, Status
 from mailward.values.edit import (
     AddHeader,
     AppendText,
@@ -164,6 +165,7 @@ __all__ = [
     "Tag",
     "Tally",
     "Template",
+    "TlsaRecord",
     "Verdict",
     "WorkerDied",
     "between",

@@ -25,6 +25,7 @@ from mailward import (
     Secret,
     Tag,
     Template,
+    between,
     setting,
 )
 from mailward.engine.convert import read, structure
@@ -157,3 +158,31 @@ def test_a_secret_is_never_shown() -> None:
     found = structure(Settings, {"password": "hunter2", "needed": ""}, "mine", "file")
     assert "hunter2" not in repr(found)
     assert found.password.reveal() == "hunter2"
+
+
+@frozen
+class Door:
+    key: Secret = setting(Secret(), help="what opens it")
+    width: int = setting(1, validator=between(1, 3), help="how wide it is")
+
+
+@frozen
+class House:
+    doors: dict[str, Door] = setting(factory=dict, help="doors by name")
+    gate: Door = setting(factory=Door, help="the gate")
+
+
+def test_settings_may_hold_tables_of_settings() -> None:
+    made = structure(House, {"doors": {"back": {"width": 2}}, "gate": {"key": "sesame"}}, "house", "file")
+    assert made.doors["back"].width == 2
+    assert made.gate.key.reveal() == "sesame"
+
+
+def test_a_problem_in_a_table_of_settings_names_its_key_and_shows_no_secret() -> None:
+    table = {"doors": {"back": {"width": 9, "key": "sesame", "colour": "red"}}, "gate": 7}
+    with pytest.raises(ConfigError) as error:
+        structure(House, table, "house", "file")
+    text = str(error.value)
+    for said in ("house.doors", "width = 9: out of range; allowed: 1 to 3", "colour", "house.gate", "not a table"):
+        assert said in text
+    assert "sesame" not in text

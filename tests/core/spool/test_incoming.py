@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 
@@ -85,3 +86,27 @@ def test_a_discarded_message_cannot_be_committed(spool: Spool, make_entry: Calla
 def test_an_id_that_is_a_path_is_refused(spool: Spool) -> None:
     with pytest.raises(SpoolError):
         spool.begin("../../etc")
+
+
+@pytest.mark.parametrize("size", [0, 10, 65_536, 65_537, 300_000])
+@pytest.mark.parametrize("flushed", [False, True])
+def test_what_arrived_can_be_read_before_it_is_committed(spool: Spool, size: int, flushed: bool) -> None:
+    body = os.urandom(size)
+    incoming = spool.begin()
+    for start in range(0, size, 40_000):
+        incoming.write(body[start : start + 40_000])
+    if flushed:
+        incoming.flush()
+    content = incoming.content()
+
+    async def read() -> list[bytes]:
+        return [piece async for piece in content.chunks(1000)]
+
+    pieces = asyncio.run(read())
+    assert b"".join(pieces) == body
+    assert content.size_bytes == size
+    assert all(0 < len(piece) <= 1000 for piece in pieces)
+    incoming.discard()
+    if size:
+        with pytest.raises(SpoolError, match="discarded already"):
+            asyncio.run(read())

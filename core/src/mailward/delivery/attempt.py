@@ -8,7 +8,8 @@ from typing import Protocol
 
 from attrs import evolve, frozen
 
-from mailward.values.delivery import Content, Delivery, NextHop, Result, Status
+from mailward.values.content import Content
+from mailward.values.delivery import Delivery, NextHop, Result, Status
 from mailward.values.envelope import MessageInfo, Recipient
 from mailward.values.errors import NoRoute, PeerError, PluginFault, SpoolError
 

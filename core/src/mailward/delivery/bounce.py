@@ -12,7 +12,8 @@ from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry
 from mailward.spool.incoming import IN_MEMORY_BYTES, Incoming, cut_head
 from mailward.spool.spool import Spool
-from mailward.values.delivery import Content, Result
+from mailward.values.content import Content
+from mailward.values.delivery import Result
 from mailward.values.envelope import Envelope, Recipient, Sender, Session
 from mailward.values.event import Bounced, Event
 

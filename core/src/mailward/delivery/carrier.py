@@ -19,7 +19,8 @@ from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry
 from mailward.spool.folders import Vanished
 from mailward.spool.spool import Spool
-from mailward.values.delivery import Content, Result, Status
+from mailward.values.content import Content
+from mailward.values.delivery import Result, Status
 from mailward.values.envelope import MessageInfo
 from mailward.values.errors import SpoolError
 from mailward.values.event import Delivered, Event, Queued
@@ -78,7 +79,7 @@ class Carrier:
     async def carry(self, entry: Entry) -> Carried:
         """Attempt a message once. Raises Vanished where its file is gone, SpoolError where it cannot be read."""
         content = self.spool.content(entry)
-        message = MessageInfo(entry.id, entry.envelope, content.size_bytes, content.head(), entry.attempts)
+        message = MessageInfo(entry.id, entry.envelope, content.size_bytes, content.head(), entry.attempts, content)
         progress = _Progress(entry, self._update)
         results = await Attempt(self.router, message, content, self.limit, progress.note).run()
         retry, now, jitter = Retry.of(self.settings), self.clock.time(), random.uniform(-1.0, 1.0)

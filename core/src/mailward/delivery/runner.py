@@ -20,7 +20,8 @@ from mailward.spool.entry import Entry, Queue
 from mailward.spool.folders import Vanished
 from mailward.spool.record import Damaged
 from mailward.spool.spool import Spool
-from mailward.values.delivery import Content, Result
+from mailward.values.content import Content
+from mailward.values.delivery import Result
 from mailward.values.envelope import Envelope
 from mailward.values.errors import SpoolError
 from mailward.values.event import Event, Queued

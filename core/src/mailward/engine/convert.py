@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_origin
@@ -14,7 +14,7 @@ import jinja2
 from cattrs import BaseValidationError, Converter
 from cattrs.errors import StructureHandlerNotFoundError
 
-from mailward.hooks.settings import ByteSize, Seconds, Secret, Template
+from mailward.hooks.settings import ByteSize, Seconds, Secret, Template, help_of
 from mailward.values.action import ACTIONS, Action
 from mailward.values.address import Address
 from mailward.values.errors import ConfigError, Problem
@@ -142,6 +142,24 @@ def _action(value: object, kind: type[Action]) -> Action:
         raise ValueError("; ".join(str(problem) for problem in error.problems)) from error
 
 
+def _nested(value: object, kind: Any) -> Any:
+    """A table that is a settings class of its own; problems name the key inside the table."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{_show(value)} is not a table")
+    try:
+        return structure(kind, value, "", "")
+    except ConfigError as error:
+        raise ValueError("; ".join(str(problem) for problem in error.problems)) from error
+
+
+def _is_settings(kind: Any) -> bool:
+    """Whether every field of a class was made by `setting`."""
+    if not isinstance(kind, type) or not attrs.has(kind) or issubclass(kind, Action):
+        return False
+    fields = attrs.fields(kind)
+    return bool(fields) and all(map(help_of, fields))
+
+
 def _reply(value: object, _: Any) -> Reply:
     if not isinstance(value, str):
         raise ValueError("is not a reply; allowed: text such as '550 5.7.1 Refused'")
@@ -180,7 +198,10 @@ def _secret(value: object, _: Any) -> Secret:
 
 
 def _is_secret(kind: Any) -> bool:
-    return kind is Secret or any(_is_secret(inner) for inner in get_args(kind))
+    inside: Iterable[Any] = get_args(kind)
+    if _is_settings(kind):
+        inside = [field.type for field in attrs.fields(attrs.resolve_types(kind))]
+    return kind is Secret or any(map(_is_secret, inside))
 
 
 def _address(value: object, _: Any) -> Address:
@@ -205,6 +226,7 @@ def _make() -> Converter:
         made.register_structure_hook(kind, hook)
     made.register_structure_hook(Enum, _enum)
     made.register_structure_hook_func(lambda t: isinstance(t, type) and issubclass(t, Action), _action)
+    made.register_structure_hook_func(_is_settings, _nested)
     made.register_structure_hook_func(
         lambda t: t is ByteSize, lambda value, _: ByteSize(int(_amount(value, _SIZES, "a size")))
     )

@@ -187,4 +187,5 @@ class Engine:
             emit=self.emit,
             log=structlog.get_logger().bind(plugin=name),
             tally=self.tally,
+            first_retry_s=self.config.core.delivery.retry_first_s,
         )

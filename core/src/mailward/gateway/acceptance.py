@@ -133,7 +133,8 @@ class Acceptance:
         head = incoming.head
         if len(_RECEIVED.findall(head)) > self._settings.max_hops:
             return Ruling(TOO_MANY_HOPS, "core", "max_hops")
-        return await self._engine.gate.data(envelope.session, MessageInfo(envelope.id, envelope, incoming.size, head))
+        message = MessageInfo(envelope.id, envelope, incoming.size, head, content=incoming.content())
+        return await self._engine.gate.data(envelope.session, message)
 
     async def _judge(self, envelope: Envelope, incoming: Incoming, receive_ms: float) -> Reply:
         started = monotonic()

@@ -34,23 +34,25 @@ RCPT_PARAMETERS: dict[str, re.Pattern[str]] = {
 
 @frozen
 class Path:
-    """A path with its parameters, keywords in upper case."""
+    """A path with its parameters, keywords in upper case; ``source_route`` stood before the address."""
 
     address: Address
     parameters: Parameters = ()
+    source_route: str = ""
 
 
 def parse_path(argument: str, known: dict[str, re.Pattern[str]]) -> Path | Reply:
     """Read ``FROM:<path> parameters`` or ``TO:<path> parameters``; a Reply where that is refused.
 
-    A source route (``@a,@b:user@c``) is accepted and ignored, as RFC 5321 appendix C has it.
+    A source route (``@a,@b:user@c``) does not change where mail goes, as RFC 5321 appendix C has it;
+    plugins are told of it.
     """
     match = _PATH.fullmatch(argument)
     if match is None:
         return SYNTAX
-    mailbox = match[1]
+    mailbox, source_route = match[1], ""
     if mailbox.startswith("@"):
-        mailbox = mailbox.partition(":")[2]
+        source_route, _, mailbox = mailbox.partition(":")
         if not mailbox:
             return SYNTAX
     try:
@@ -58,7 +60,7 @@ def parse_path(argument: str, known: dict[str, re.Pattern[str]]) -> Path | Reply
     except AddressError:
         return Reply(553, "5.1.3", "Address is not valid")
     if not match[2]:
-        return Path(address)
+        return Path(address, (), source_route)
     parameters: list[tuple[str, str]] = []
     for word in match[2].split():
         found = _PARAMETER.fullmatch(word)
@@ -70,7 +72,7 @@ def parse_path(argument: str, known: dict[str, re.Pattern[str]]) -> Path | Reply
         if known[keyword].fullmatch(value) is None or any(keyword == name for name, _ in parameters):
             return SYNTAX
         parameters.append((keyword, value))
-    return Path(address, tuple(parameters))
+    return Path(address, tuple(parameters), source_route)
 
 
 def is_null(path: Path) -> bool:

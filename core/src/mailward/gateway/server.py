@@ -318,7 +318,7 @@ class Server(SMTP):
         if len(self._recipients) >= self._services.settings.max_recipients:
             return TOO_MANY_RECIPIENTS
         gate = self._services.engine.gate
-        recipient = Recipient(self._with_domain(path.address), path.parameters)
+        recipient = Recipient(self._with_domain(path.address), path.parameters, source_route=path.source_route)
         local = await gate.locality(recipient)
         if local is not None:
             recipient = evolve(recipient, local=local)

@@ -35,7 +35,8 @@ class Context:
 
     ``log`` is tagged with the plugin's name; ``place`` says in which process the instance runs;
     ``hostname`` is the gateway's; ``emit`` hands an event to all observers and never blocks;
-    ``tally`` holds counts that all gateway processes share, such as connections to one next hop.
+    ``tally`` holds counts that all gateway processes share, such as connections to one next hop;
+    ``first_retry_s`` is the wait before the second delivery attempt (`[delivery] retry_first_s`).
     """
 
     name: str = "plugin"
@@ -48,6 +49,7 @@ class Context:
     emit: Callable[[Event], None] = _silent
     log: Any = field(factory=structlog.get_logger)
     tally: Tally = field(factory=Tally)
+    first_retry_s: float = 300.0
 
     def store(self) -> Path:
         """A folder for this plugin's own files, made on first use (mode 0700)."""

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 import dns.reversename
-from attrs import frozen
+from attrs import field, frozen
 from dns.resolver import Answer
 
 from mailward.values.errors import DnsFault, NameNotFound
 
+MAX_NAMES = 10
+"""PTR records of one address that are looked at: a client with a thousand names costs no more than ten."""
+
 
 @frozen
 class MailExchanger:
-    """One MX record (RFC 5321 section 5.1)."""
+    """One MX record (RFC 5321 section 5.1).
+
+    ``ttl_s`` is how long DNS vouches for it from now on; ``authentic`` says that the resolver has
+    verified it by DNSSEC.
+    """
 
     preference: int
     host: str
+    ttl_s: float = field(default=0.0, eq=False)
+    authentic: bool = field(default=False, eq=False)
+
+
+@frozen
+class TlsaRecord:
+    """One TLSA record (RFC 6698 section 2.1)."""
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
 
 
 class Resolver:
@@ -57,6 +78,8 @@ class Resolver:
                 ]
             made.cache = self._cache
             made.lifetime = self._timeout_s
+            # RFC 6840 section 5.7: asks the resolver to say whether it verified the answer.
+            made.flags = dns.flags.RD | dns.flags.AD
             self._resolver = made
         return self._resolver
 
@@ -71,7 +94,8 @@ class Resolver:
     async def mx(self, domain: str) -> tuple[MailExchanger, ...]:
         """The MX records of a domain, lowest preference value first. A null MX has host ``""`` (RFC 7505)."""
         answer = await self._ask(domain, dns.rdatatype.MX)
-        found = [MailExchanger(r.preference, str(r.exchange).rstrip(".")) for r in answer]
+        ttl_s, authentic = max(0.0, answer.expiration - time.time()), _authentic(answer)
+        found = [MailExchanger(r.preference, str(r.exchange).rstrip("."), ttl_s, authentic) for r in answer]
         return tuple(sorted(found, key=lambda mx: (mx.preference, mx.host)))
 
     async def addresses(self, host: str) -> tuple[str, ...]:
@@ -102,6 +126,58 @@ class Resolver:
         """The names that PTR records give an IP address, in lower case, without the last dot."""
         answer = await self._ask(str(dns.reversename.from_address(address)), dns.rdatatype.PTR)
         return tuple(str(r.target).rstrip(".").lower() for r in answer)
+
+    async def confirmed_names(self, address: str) -> tuple[str, ...]:
+        """The names of an IP address that have that address in turn: what a client may be called by.
+
+        At most `MAX_NAMES` names are looked at. Raises `DnsFault` where DNS did not say and no name is
+        confirmed; an address without a confirmed name has the empty tuple.
+        """
+        wanted = ipaddress.ip_address(address)
+        confirmed: list[str] = []
+        fault: DnsFault | None = None
+        try:
+            names = (await self.names(address))[:MAX_NAMES]
+        except NameNotFound:
+            names = ()
+        for name in names:
+            try:
+                if wanted in map(ipaddress.ip_address, await self.addresses(name)):
+                    confirmed.append(name)
+            except NameNotFound:
+                continue
+            except DnsFault as error:
+                fault = error
+        if fault is not None and not confirmed:
+            raise fault
+        return tuple(confirmed)
+
+    async def tlsa(self, host: str, port: int) -> tuple[TlsaRecord, ...]:
+        """The TLSA records of a TCP service that DNSSEC vouches for; none where the answer is not authentic.
+
+        RFC 7672 section 2.2: what is not authenticated counts as absent.
+        """
+        try:
+            answer = await self._ask(f"_{port}._tcp.{host}", dns.rdatatype.TLSA)
+        except NameNotFound:
+            return ()
+        if not _authentic(answer):
+            return ()
+        return tuple(TlsaRecord(r.usage, r.selector, r.mtype, bytes(r.cert)) for r in answer)
+
+    async def is_authentic(self, host: str) -> bool:
+        """Whether DNSSEC vouches for the addresses of a host. Raises as all methods do."""
+        fault: DnsFault | NameNotFound | None = None
+        for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
+            try:
+                return _authentic(await self._ask(host, kind))
+            except NameNotFound as error:
+                fault = fault or error
+        raise fault or NameNotFound(f"{host} has no address")
+
+
+def _authentic(answer: Answer) -> bool:
+    return bool(answer.response.flags & dns.flags.AD)
 
 
 def _split(server: str) -> tuple[str, int]:

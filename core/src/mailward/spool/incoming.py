@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
+
+from attrs import frozen
 
 from mailward.spool.folders import TMP, Folders, write_all
 from mailward.spool.ids import check_id
 from mailward.spool.writeback import start_writeback
+from mailward.values.content import Content
 from mailward.values.errors import SpoolError
 
 IN_MEMORY_BYTES = 64 * 1024
@@ -64,6 +69,22 @@ class Incoming:
         start_writeback(self._fd)
         return self._folders.path / TMP / self.id
 
+    def content(self) -> Content:
+        """The body as received so far, to be read before the commit takes it."""
+        return _Received(self, self.size)
+
+    def read(self, start: int, length: int) -> bytes:
+        """Bytes ``start:start+length`` of what was received, fewer at its end. Raises SpoolError."""
+        if self._ended or self._taken:
+            raise SpoolError(f"{self.id}: the message has been committed or discarded already")
+        on_disk = self.size - len(self._buffer)
+        if start >= on_disk:
+            return bytes(self._buffer[start - on_disk : start - on_disk + length])
+        try:
+            return os.pread(self._fd, min(length, on_disk - start), start)
+        except OSError as error:
+            raise SpoolError(f"{self.id}: the body cannot be read: {error.strerror}") from error
+
     def discard(self) -> None:
         """Forget the message; does nothing once it was given to a commit. Never raises."""
         if not self._taken:
@@ -117,3 +138,23 @@ class Incoming:
         except OSError as error:
             raise SpoolError(f"{self.id}: the body cannot be written: {error.strerror}") from error
         self._buffer.clear()
+
+
+@frozen(eq=False)
+class _Received:
+    """`Content` of a message that has arrived and is not committed yet."""
+
+    incoming: Incoming
+    size_bytes: int
+
+    async def chunks(self, max_bytes: int = 65536) -> AsyncIterator[bytes]:
+        """The body from its beginning, in pieces of at most ``max_bytes``."""
+        at = 0
+        while at < self.size_bytes:
+            if at:
+                await asyncio.sleep(0)
+            piece = self.incoming.read(at, min(max_bytes, self.size_bytes - at))
+            if not piece:
+                raise SpoolError(f"{self.incoming.id}: the body is shorter than what was received")
+            at += len(piece)
+            yield piece

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from enum import StrEnum
-from typing import Protocol
 
 from attrs import frozen
 
+from mailward.values.content import Content
 from mailward.values.envelope import MessageInfo, Recipient, Sender
 from mailward.values.reply import Reply
 
 
 @frozen
 class NextHop:
-    """Where a message goes next. ``transport`` names who delivers: ``smtp``, ``maildir``, or one of a plugin's own."""
+    """Where a message goes next. ``transport`` names who delivers: ``smtp``, ``maildir``, or one of a plugin's own.
+
+    ``route`` tells next hops apart that are reached in different ways (by which credentials, with which
+    protection); what it says is between the plugin that routes and the one that delivers.
+    """
 
     transport: str
     host: str = ""
     port: int = 0
     path: str = ""
+    route: str = ""
 
     def __str__(self) -> str:
         if self.path:
@@ -39,7 +43,12 @@ class Status(StrEnum):
 
 @frozen
 class Result:
-    """The outcome for one recipient; where it is `Status.UNREACHABLE` the next hop after this one is tried."""
+    """The outcome for one recipient; where it is `Status.UNREACHABLE` the next hop after this one is tried.
+
+    Of a delivered one, ``relayed`` says that the next hop took the message and knows nothing of delivery
+    status notifications, ``final`` that it lies in its mailbox: in both cases a sender who asked to be
+    told of success is told by us (RFC 3461 section 5.2.7). Neither: the next hop will tell.
+    """
 
     recipient: Recipient
     status: Status
@@ -47,16 +56,8 @@ class Result:
     detail: str = ""
     next_hop: str = ""
     elapsed_ms: float = 0.0
-
-
-class Content(Protocol):
-    """The bytes to deliver: trace header, then the message with its edits, CRLF line ends."""
-
-    size_bytes: int
-
-    def chunks(self, max_bytes: int = 65536) -> AsyncIterator[bytes]:
-        """The content from its beginning, in pieces of at most ``max_bytes``; may be called again."""
-        ...
+    relayed: bool = False
+    final: bool = False
 
 
 @frozen

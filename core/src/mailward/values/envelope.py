@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve, field, frozen
 
 from mailward.values.address import NULL, Address
+from mailward.values.content import Content
 from mailward.values.finding import Finding
 
 Parameters = tuple[tuple[str, str], ...]
@@ -17,7 +18,11 @@ def _value(parameters: Parameters, keyword: str) -> str | None:
 
 @frozen
 class Session:
-    """One SMTP connection as it stands now. ``helo`` is empty before EHLO/HELO."""
+    """One SMTP connection as it stands now. ``helo`` is empty before EHLO/HELO.
+
+    ``client_cert`` is the SHA-256 fingerprint (lower-case hex) of the certificate that the client
+    showed in TLS, where it was verified; empty otherwise.
+    """
 
     id: str = ""
     client_ip: str = ""
@@ -28,6 +33,7 @@ class Session:
     user: str = ""
     listener: str = ""
     started_at: float = 0.0
+    client_cert: str = ""
 
 
 @frozen
@@ -47,12 +53,14 @@ class Recipient:
     """A forward-path with its ESMTP parameters (NOTIFY, ORCPT).
 
     ``local`` says whether the address belongs to the house (answered by the `locality` hook),
-    None where no plugin knows.
+    None where no plugin knows. ``source_route`` is the route that stood before the address, as in
+    ``@a,@b:`` (RFC 5321 appendix C); mail never follows it.
     """
 
     address: Address
     parameters: Parameters = ()
     local: bool | None = None
+    source_route: str = ""
 
     def parameter(self, keyword: str) -> str | None:
         """The value of an ESMTP parameter (empty string: given without value), or None."""
@@ -89,6 +97,9 @@ class MessageInfo:
     """A message in the gateway's hands, content unopened: what gateway hooks get.
 
     ``head`` is the header block as received (cut at 64 KiB); ``attempts`` counts deliveries tried.
+    ``content`` reads the message: as received in `data`, as it is to be delivered in `route` and
+    `deliver`. It may be read while the hook runs and not after. Looking into it is for scan processes;
+    here it can be copied.
     """
 
     id: str
@@ -96,3 +107,4 @@ class MessageInfo:
     size_bytes: int
     head: bytes = b""
     attempts: int = 0
+    content: Content | None = field(default=None, eq=False, repr=False)
