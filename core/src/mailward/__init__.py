@@ -10,8 +10,9 @@ from mailward.hooks.markers import Place, hookimpl
 from mailward.hooks.plugin import OnFailure, Plugin
 from mailward.hooks.resolver import MailExchanger, Resolver, TlsaRecord
 from mailward.hooks.scan import Scan
-from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, Template, between, setting
+from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, between, setting
 from mailward.hooks.tally import Tally
+from mailward.hooks.template import Template
 from mailward.mime import Limits, Member, Message, Name, Part, PartKind
 from mailward.values.action import (
     Action,
@@ -71,7 +72,7 @@ from mailward.values.event import (
     WorkerDied,
 )
 from mailward.values.finding import Finding, Kind
-from mailward.values.masks import Masks
+from mailward.values.masks import Masks, mask_regex
 from mailward.values.reply import Reply
 from mailward.values.switches import Switches
 from mailward.values.text import printable
@@ -170,6 +171,7 @@ __all__ = [
     "WorkerDied",
     "between",
     "hookimpl",
+    "mask_regex",
     "printable",
     "setting",
 ]

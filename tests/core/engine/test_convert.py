@@ -186,3 +186,25 @@ def test_a_problem_in_a_table_of_settings_names_its_key_and_shows_no_secret() ->
     for said in ("house.doors", "width = 9: out of range; allowed: 1 to 3", "colour", "house.gate", "not a table"):
         assert said in text
     assert "sesame" not in text
+
+
+@frozen
+class Renamed:
+    """A setting with an older name."""
+
+    types: tuple[str, ...] = setting((), help="types", also=("mime_types", "kinds"))
+    needed: int = setting(help="needed", also=("wanted",))
+
+
+def test_a_setting_may_be_written_under_its_other_names() -> None:
+    assert structure(Renamed, {"kinds": ["a"], "wanted": 1}, "mine", "file") == Renamed(types=("a",), needed=1)
+
+
+def test_a_setting_written_under_two_names_is_a_problem() -> None:
+    with pytest.raises(ConfigError, match="is another name of types, which is set too"):
+        structure(Renamed, {"types": ["a"], "kinds": ["b"], "needed": 1}, "mine", "file")
+
+
+def test_a_wrong_value_is_told_under_the_name_that_was_written() -> None:
+    with pytest.raises(ConfigError, match=r"mine\.wanted"):
+        structure(Renamed, {"wanted": "one"}, "mine", "file")

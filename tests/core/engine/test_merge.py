@@ -97,6 +97,12 @@ def test_shadow_decisions_change_nothing_and_are_recorded() -> None:
     assert merged.moot == (shadow,)
 
 
+def test_a_placeholder_takes_the_place_of_a_whole_message() -> None:
+    (decision,) = decisions_of([Finding(Kind.CONTENT, "rules", "size", action=Placeholder("too large"))], SETTINGS)
+    merged = merge([decision])
+    assert (merged.action, merged.edits) == (Deliver(), (ReplacePart("", "too large"),))
+
+
 @pytest.mark.parametrize("action", [Delete(), Repair(), Placeholder()], ids=str)
 def test_a_part_action_on_the_whole_message_drops_it(action: Action) -> None:
     (decision,) = decisions_of([Finding(Kind.INFECTED, "av", "virus", action=action)], SETTINGS)

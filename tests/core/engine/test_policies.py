@@ -10,16 +10,19 @@ from attrs import frozen
 
 from mailward import (
     Address,
+    Decision,
     Engine,
     Envelope,
     Finding,
     Hold,
     Kind,
     Plugin,
+    PrefixSubject,
     Recipient,
     Reject,
     Scan,
     Sender,
+    Tag,
     hookimpl,
     setting,
 )
@@ -160,3 +163,52 @@ def test_findings_of_connection_and_envelope_travel_into_the_scan(engine: Build)
     early = Finding(Kind.SPAM, "lists", "listed")
     verdict = asyncio.run(engine({"later": Later}).judge(Envelope(findings=(early,)), MAIL))
     assert [finding.rule for finding in verdict.copies[0].findings] == ["listed", "listed"]
+
+
+class Sided(Plugin):
+    """Tells recipients in the house from others."""
+
+    by_locality = True
+
+    @hookimpl
+    def disposition(self, scan: Scan) -> Decision | None:
+        return Decision(Tag("[out]"), (PrefixSubject("[out]"),)) if scan.envelope.leaves_the_house else None
+
+
+def sided(*recipients: tuple[str, bool | None]) -> Envelope:
+    return Envelope(recipients=tuple(Recipient(Address.parse(text), local=local) for text, local in recipients))
+
+
+def test_a_plugin_that_tells_localities_apart_gets_a_copy_for_each(engine: Build) -> None:
+    mail = sided(("a@in.example", True), ("b@out.example", False), ("c@in.example", True), ("d@unknown.example", None))
+    verdict = asyncio.run(engine({"sided": Sided}).judge(mail, MAIL))
+    assert [([str(one.address) for one in copy.recipients], bool(copy.splices)) for copy in verdict.copies] == [
+        (["a@in.example", "c@in.example"], False),
+        (["b@out.example", "d@unknown.example"], True),
+    ]
+
+
+def test_without_such_a_plugin_a_policy_has_one_copy(engine: Build) -> None:
+    mail = sided(("a@in.example", True), ("b@out.example", False))
+    assert len(asyncio.run(engine({"mine": Mine}).judge(mail, MAIL)).copies) == 1
+
+
+def test_what_was_found_before_is_not_mixed_up_between_copies(engine: Build) -> None:
+    class Repeats(Plugin):
+        asked = 0
+
+        @hookimpl
+        def scan_message(self, scan: Scan) -> Finding:
+            Repeats.asked += 1
+            return self.finding("+".join(finding.rule for finding in scan.findings), kind=Kind.NOTE)
+
+    built = engine({"mine": Mine, "repeats": Repeats}, POLICIES)
+    mail = envelope("ann@example.com", "a@other.example", "b@finance.example", "c@same.example")
+    verdict = asyncio.run(built.judge(mail, MAIL))
+    assert [copy.findings[-1].rule for copy in verdict.copies] == ["level1", "level5", "level1"]
+    assert Repeats.asked == 2
+
+
+@pytest.mark.parametrize(("toml", "sole"), [("", True), (POLICIES, False)])
+def test_a_plugin_knows_whether_policies_override_it(engine: Build, toml: str, sole: bool) -> None:
+    assert {one.plugin.context.sole for one in engine({"mine": Mine}, toml).policies.instances} == {sole}

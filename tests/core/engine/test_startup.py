@@ -204,3 +204,33 @@ def test_a_method_named_like_a_hook_without_the_mark_is_an_error(engine: Build) 
     said = problem(engine, Mine)
     assert "'scan_part', the name of a hook, without the mark" in said
     assert "put @hookimpl above it" in said
+
+
+class Half(Plugin):
+    """Has nothing to do where it is told so."""
+
+    @frozen
+    class Settings:
+        idle: tuple[str, ...] = setting((), help="hooks without work")
+
+    def setup(self) -> None:
+        self.idle = frozenset(self.settings.idle)
+
+    @hookimpl
+    def scan_part(self, part: Part) -> None:
+        """Looks."""
+
+    @hookimpl
+    def start(self) -> None:
+        """Begins."""
+
+
+def test_an_idle_hook_is_not_called(engine: Build) -> None:
+    (busy,) = engine({"mine": Half}).policies.instances
+    assert set(busy.implementations) == {"scan_part", "start"}
+    (half,) = engine({"mine": Half}, '[mine]\nidle = ["scan_part"]').policies.instances
+    assert set(half.implementations) == {"start"}
+
+
+def test_an_idle_hook_that_is_none_is_an_error(engine: Build) -> None:
+    assert "calls 'scan_prat' idle, which is no hook" in problem(engine, Half, '[mine]\nidle = ["scan_prat"]')

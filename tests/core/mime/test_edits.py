@@ -297,3 +297,10 @@ def test_splices_are_applied_in_pieces_of_any_size():
         assert b"".join(out) == expected
         assert max(map(len, out)) <= size
     assert b"".join(spliced(b"", (Splice(0, 0, b"x"),))) == b"x"
+
+
+@pytest.mark.parametrize("raw", [MIXED, b"Subject: s\r\n\r\none body\r\n"], ids=["multipart", "one body"])
+def test_the_empty_path_is_the_whole_message(raw: bytes):
+    after = edited(raw, ReplacePart("", "gone"))
+    assert leaves(after) == [("1", b"gone")]
+    assert Message.from_bytes(after).subject == "s"

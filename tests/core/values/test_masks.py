@@ -105,3 +105,10 @@ def test_many_masks_are_one_list() -> None:
     masks = Masks(tuple(f"*@host{number}.example" for number in range(2000)))
     assert masks.which("x@host1999.example") == "*@host1999.example"
     assert not masks.match("x@host2000.example")
+
+
+def test_what_one_wildcard_stands_for_can_be_narrowed() -> None:
+    pattern = re.compile(mask_regex("sh?p", one="[a-z]"))
+    assert pattern.fullmatch("shop")
+    assert not pattern.fullmatch("shöp")
+    assert re.fullmatch(mask_regex("sh?p"), "shöp")

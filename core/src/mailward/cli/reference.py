@@ -1,4 +1,8 @@
-"""The reference pages, drawn from the code: ``python -m mailward.cli.reference hooks > docs/hooks.md``."""
+"""The reference pages, drawn from the code: ``python -m mailward.cli.reference hooks > docs/hooks.md``.
+
+Pages of plugins are written by hand but for their table of settings, which is put between two marks:
+``python -m mailward.cli.reference content docs/content.md``.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,27 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import attrs
 
 from mailward.cli.words import Setting, settings_of
 from mailward.engine.config import CommonSettings
 from mailward.engine.core_settings import CoreSettings
+from mailward.engine.loader import find
 from mailward.hooks.markers import HookInfo
+from mailward.hooks.plugin import settings_type
+from mailward.hooks.settings import is_settings
 from mailward.hooks.specs import Specs, hooks, specification
 from mailward.values.action import ACTIONS, MESSAGE_ACTIONS
 
 _SECTION = re.compile(r"^([A-Z][a-z ]+): ", re.MULTILINE)
 _NOTICE = "<!-- Generated: python -m mailward.cli.reference {page} > docs/{page}.md -->\n"
+SETTINGS_MARK = "<!-- Settings, generated: python -m mailward.cli.reference {name} docs/{name}.md -->"
+SETTINGS_END = "<!-- end of settings -->"
+MAX_DEFAULT_CHARS = 100
+"""Longer defaults are cut in tables; ``mailward plugins NAME --json`` shows them whole."""
 SECTIONS = ("When", "May return", "On error", "Deadline", "Runs in", "Since")
 
 
@@ -84,6 +97,8 @@ def _cell(words: str) -> str:
 
 def _default(setting: Setting) -> str:
     spoken = setting.default.startswith(("the ", "("))
+    if len(setting.default) > MAX_DEFAULT_CHARS:
+        return f"`{setting.default[:MAX_DEFAULT_CHARS]}`…"
     return setting.default if spoken else f"`{setting.default}`"
 
 
@@ -137,13 +152,52 @@ def _actions() -> Iterator[str]:
     yield ""
 
 
+def plugin_settings(name: str) -> str:
+    """The settings of an installed plugin: a table, and one more for each kind of table that it holds.
+
+    Raises PluginLoadError where there is no plugin of this name.
+    """
+    kind = settings_type(find(name, Path()).kind)
+    lines = [_rows(settings_of(kind))]
+    drawn: dict[type[Any], list[str]] = {}
+    for key, inner in _tables(name, kind):
+        drawn.setdefault(inner, []).append(f"`[{key}]`")
+    for inner, keys in drawn.items():
+        lines += [f"In {', '.join(keys)}:\n", _rows(settings_of(inner))]
+    return "\n".join(lines)
+
+
+def _tables(section: str, kind: type[Any]) -> Iterator[tuple[str, type[Any]]]:
+    """The settings classes that are values of a settings class, with the headings of their tables."""
+    for field in attrs.fields(attrs.resolve_types(kind)):
+        for inner in (field.type, *get_args(field.type)):
+            if is_settings(inner):
+                heading = f"{section}.{field.name}{'.NAME' if get_origin(field.type) is dict else ''}"
+                yield heading, inner
+                yield from _tables(heading, inner)
+
+
+def with_settings(page: str, name: str) -> str:
+    """A plugin's page with its table of settings drawn anew; ValueError where it has no place for one."""
+    start, end = SETTINGS_MARK.format(name=name), SETTINGS_END
+    before, found, rest = page.partition(start)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page has no place for the settings: a line {start!r} and below it {end!r}")
+    return f"{before}{start}\n\n{plugin_settings(name)}\n{end}{after}"
+
+
 PAGES: dict[str, Callable[[], str]] = {"hooks": hooks_page, "settings": settings_page}
 
 
 def main() -> None:
-    """Print the page that the command line names."""
+    """Print the page that the command line names, or draw the settings of a plugin into its page."""
+    if len(sys.argv) == 3:
+        page = Path(sys.argv[2])
+        page.write_text(with_settings(page.read_text(encoding="utf-8"), sys.argv[1]), encoding="utf-8")
+        return
     if len(sys.argv) != 2 or sys.argv[1] not in PAGES:
-        sys.exit(f"usage: python -m mailward.cli.reference {'|'.join(PAGES)}")
+        sys.exit(f"usage: python -m mailward.cli.reference {'|'.join(PAGES)}, or PLUGIN docs/PLUGIN.md")
     sys.stdout.write(PAGES[sys.argv[1]]())
 
 

@@ -13,7 +13,8 @@ from typing import Any, Union, get_args, get_origin
 import attrs
 from attrs import frozen
 
-from mailward.hooks.settings import ByteSize, Seconds, Secret, Template, help_of
+from mailward.hooks.settings import ByteSize, Seconds, Secret, help_of
+from mailward.hooks.template import Template
 from mailward.values.action import ACTIONS, Action
 from mailward.values.address import Address
 from mailward.values.masks import Masks

@@ -14,7 +14,8 @@ import jinja2
 from cattrs import BaseValidationError, Converter
 from cattrs.errors import StructureHandlerNotFoundError
 
-from mailward.hooks.settings import ByteSize, Seconds, Secret, Template, help_of
+from mailward.hooks.settings import ByteSize, Seconds, Secret, also_of, is_settings
+from mailward.hooks.template import Template
 from mailward.values.action import ACTIONS, Action
 from mailward.values.address import Address
 from mailward.values.errors import ConfigError, Problem
@@ -37,10 +38,13 @@ def structure(kind: type[T], table: Mapping[str, Any], key: str, source: str) ->
     """
     attrs.resolve_types(cast(Any, kind))
     fields = {field.name: field for field in attrs.fields(cast(Any, kind)) if field.init}
+    others = {also: field.name for field in fields.values() for also in also_of(field)}
+    given = {others.get(written, written) for written in table}
     found: list[Problem] = []
     values: dict[str, Any] = {}
-    for name, value in table.items():
-        where = f"{key}.{name}" if key else name
+    for written, value in table.items():
+        where = f"{key}.{written}" if key else written
+        name = others.get(written, written)
         if name not in fields:
             nearest = difflib.get_close_matches(name, fields, 1)
             found.append(
@@ -49,6 +53,9 @@ def structure(kind: type[T], table: Mapping[str, Any], key: str, source: str) ->
                 )
             )
             continue
+        if name in values:
+            found.append(Problem(where, f"is another name of {name}, which is set too; write one of them"))
+            continue
         try:
             values[name] = read(value, fields[name].type)
             if fields[name].validator is not None:
@@ -56,7 +63,7 @@ def structure(kind: type[T], table: Mapping[str, Any], key: str, source: str) ->
         except (ValueError, TypeError, AttributeError, BaseValidationError, StructureHandlerNotFoundError) as error:
             shown = "" if _is_secret(fields[name].type) else _show(value)
             found += [Problem(where, text, shown) for text in _texts_of(error)]
-    missing = [n for n, f in fields.items() if n not in table and f.default is attrs.NOTHING]
+    missing = [n for n, f in fields.items() if n not in given and f.default is attrs.NOTHING]
     found += [Problem(f"{key}.{name}" if key else name, "is missing") for name in missing]
     if found:
         raise ConfigError(source, found)
@@ -152,14 +159,6 @@ def _nested(value: object, kind: Any) -> Any:
         raise ValueError("; ".join(str(problem) for problem in error.problems)) from error
 
 
-def _is_settings(kind: Any) -> bool:
-    """Whether every field of a class was made by `setting`."""
-    if not isinstance(kind, type) or not attrs.has(kind) or issubclass(kind, Action):
-        return False
-    fields = attrs.fields(kind)
-    return bool(fields) and all(map(help_of, fields))
-
-
 def _reply(value: object, _: Any) -> Reply:
     if not isinstance(value, str):
         raise ValueError("is not a reply; allowed: text such as '550 5.7.1 Refused'")
@@ -199,7 +198,7 @@ def _secret(value: object, _: Any) -> Secret:
 
 def _is_secret(kind: Any) -> bool:
     inside: Iterable[Any] = get_args(kind)
-    if _is_settings(kind):
+    if is_settings(kind):
         inside = [field.type for field in attrs.fields(attrs.resolve_types(kind))]
     return kind is Secret or any(map(_is_secret, inside))
 
@@ -226,7 +225,7 @@ def _make() -> Converter:
         made.register_structure_hook(kind, hook)
     made.register_structure_hook(Enum, _enum)
     made.register_structure_hook_func(lambda t: isinstance(t, type) and issubclass(t, Action), _action)
-    made.register_structure_hook_func(_is_settings, _nested)
+    made.register_structure_hook_func(is_settings, _nested)
     made.register_structure_hook_func(
         lambda t: t is ByteSize, lambda value, _: ByteSize(int(_amount(value, _SIZES, "a size")))
     )

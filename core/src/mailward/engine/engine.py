@@ -180,6 +180,7 @@ class Engine:
             name=name,
             place=self.place,
             hostname=self.hostname,
+            sole=not any(name in policy.overrides for policy in self.config.policies),
             base=self.config.base,
             state=self.config.state,
             resolver=self.resolver,

@@ -3,7 +3,8 @@
     walk the tree, depth first: unpack → scan_part · scan_message · disposition → merge
 
 Where several policies share an instance, a call is made once and its result used for all of them,
-unless the implementation read the envelope: then each copy gets a call of its own.
+unless the implementation read the envelope: then each copy gets a call of its own. Where it read the
+findings so far, copies share it of which the same is known.
 """
 
 from __future__ import annotations
@@ -44,6 +45,16 @@ class _Draft:
         self.found: list[Finding] = list(envelope.findings)
         self.decisions: list[Decision] = []
         self.scan = Scan(envelope, message, self.found)
+
+
+def _sharers(waiting: list[_Draft]) -> list[_Draft]:
+    """The drafts that the result of a call for the first of them holds for."""
+    first = waiting[0]
+    if first.scan.envelope_read:
+        return waiting[:1]
+    if first.scan.findings_read:
+        return [draft for draft in waiting if draft.found == first.found]
+    return waiting
 
 
 class _Work:
@@ -87,13 +98,13 @@ class _Work:
         waiting = users
         while waiting:
             scan = waiting[0].scan
-            scan.envelope_read = False
+            scan.envelope_read = scan.findings_read = False
             outcome = await self.ask(instance, hook, {**arguments, "scan": scan}, part)
-            shares = waiting[:1] if scan.envelope_read else waiting
+            shares = _sharers(waiting)
             findings = (failure_finding(instance, outcome.call),) if outcome.failed else outcome.answers
             for draft in shares:
                 draft.found.extend(findings)
-            waiting = waiting[len(shares) :]
+            waiting = [draft for draft in waiting if draft not in shares]
 
     def calls(self) -> tuple[Call, ...]:
         """The record of calls: time spent by plugin and hook, and each failure by itself."""

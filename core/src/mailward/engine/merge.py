@@ -78,7 +78,7 @@ def _edits(action: Action, finding: Finding) -> tuple[Edit, ...]:
     match action:
         case Delete() | Repair() if finding.part:
             return (DeletePart(finding.part),)
-        case Placeholder(text=text) if finding.part:
+        case Placeholder(text=text) if finding.part or text:
             return (ReplacePart(finding.part, text),)
         case Tag(subject=subject, headers=headers):
             prefix: tuple[Edit, ...] = (PrefixSubject(subject),) if subject else ()

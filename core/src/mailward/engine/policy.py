@@ -38,6 +38,11 @@ class Policy:
         """The instances that have ``hook``, in configuration order."""
         return tuple(instance for instance in self.instances if instance.implements(hook))
 
+    @property
+    def by_locality(self) -> bool:
+        """Whether recipients in the house need another copy than the others do."""
+        return any(instance.plugin.by_locality for instance in self.instances)
+
 
 @frozen(eq=False)
 class Policies:
@@ -65,13 +70,17 @@ class Policies:
         return self.default
 
     def split(self, envelope: Envelope) -> tuple[tuple[Policy, Envelope], ...]:
-        """The copies of a message: its recipients by policy, in the order they were first met (KAV-GRP-05)."""
-        if not self.named:
+        """The copies of a message: its recipients by policy, in the order they were first met (KAV-GRP-05).
+
+        Where a plugin tells recipients in the house from others, each side has a copy of its own.
+        """
+        if not self.named and not self.default.by_locality:
             return ((self.default, envelope),)
-        groups: dict[int, tuple[Policy, list[Recipient]]] = {}
+        groups: dict[tuple[int, bool], tuple[Policy, list[Recipient]]] = {}
         for recipient in envelope.recipients:
             policy = self.of(envelope.sender.address, recipient.address)
-            groups.setdefault(id(policy), (policy, []))[1].append(recipient)
+            inside = policy.by_locality and recipient.local is True
+            groups.setdefault((id(policy), inside), (policy, []))[1].append(recipient)
         if not groups:
             return ((self.default, envelope),)
         return tuple((policy, envelope.only(tuple(members))) for policy, members in groups.values())

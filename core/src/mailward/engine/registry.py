@@ -29,14 +29,15 @@ class Registry:
         """Take a plugin instance in; ``label`` is its unique name.
 
         Raises PluginLoadError that names plugin, hook and both signatures where an implementation
-        is of no hook, or takes a parameter that the hook does not have.
+        is of no hook, or takes a parameter that the hook does not have. Hooks that the plugin calls
+        idle are left out.
         """
         self._check_names(plugin)
         try:
             self._manager.register(plugin, label)
         except pluggy.PluginValidationError as error:
             raise PluginLoadError(f"plugin {plugin.name!r}: {error}") from error
-        return dict(self._implementations(plugin))
+        return {name: found for name, found in self._implementations(plugin) if name not in plugin.idle}
 
     def _check_names(self, plugin: Plugin) -> None:
         for name in self.hooks:
@@ -45,6 +46,8 @@ class Registry:
                     f"plugin {plugin.name!r} has {name!r}, the name of a hook, without the mark: it would never be "
                     f"called; put @hookimpl above it, or give it another name"
                 )
+        for name in plugin.idle - self.hooks.keys():
+            raise PluginLoadError(f"plugin {plugin.name!r} calls {name!r} idle, which is no hook")
         for name, function in _marked(plugin):
             if name not in self.hooks:
                 nearest = difflib.get_close_matches(name, self.hooks, 1)

@@ -35,6 +35,7 @@ class Context:
 
     ``log`` is tagged with the plugin's name; ``place`` says in which process the instance runs;
     ``hostname`` is the gateway's; ``emit`` hands an event to all observers and never blocks;
+    ``sole``: no policy overrides the plugin's settings, so this instance speaks for every recipient;
     ``tally`` holds counts that all gateway processes share, such as connections to one next hop;
     ``first_retry_s`` is the wait before the second delivery attempt (`[delivery] retry_first_s`).
     """
@@ -42,6 +43,7 @@ class Context:
     name: str = "plugin"
     place: Place = Place.BOTH
     hostname: str = "localhost"
+    sole: bool = True
     base: Path = field(factory=Path)
     state: Path = field(factory=lambda: Path("mailward-data"))
     resolver: Resolver = field(factory=Resolver)

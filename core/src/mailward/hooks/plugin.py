@@ -38,6 +38,10 @@ class Plugin:
 
     ``on_failure`` and ``timeout_s`` are defaults that the administrator can override in the
     plugin's section, as he can set ``shadow = true``.
+
+    Two things `setup` may set, that follow from the settings: ``idle`` names hooks that have nothing
+    to do, which the core then does not call; ``by_locality`` says that what is decided differs between
+    recipients in the house and others (`Recipient.local`), so that the core makes a copy for each.
     """
 
     on_failure: ClassVar[OnFailure] = OnFailure.DEFER
@@ -46,6 +50,8 @@ class Plugin:
 
     settings: Any
     context: Context
+    idle: frozenset[str] = frozenset()
+    by_locality: bool = False
 
     def __init__(self, settings: Any = None, context: Context | None = None) -> None:
         self.settings = settings_type(type(self))() if settings is None else settings

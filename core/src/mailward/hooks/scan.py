@@ -17,10 +17,10 @@ class Scan:
     ``message`` is the tree, ``findings`` what is known so far (connection, envelope, structure, and
     in ``disposition`` everything). ``envelope`` is that of the copy being judged: reading it makes
     this call's result that copy's own, so results are shared between policies only where the
-    recipients did not matter.
+    recipients did not matter. Reading ``findings`` shares it only with copies of which as much is known.
     """
 
-    __slots__ = ("_envelope", "_found", "envelope_read", "log", "message")
+    __slots__ = ("_envelope", "_found", "envelope_read", "findings_read", "log", "message")
 
     def __init__(
         self, envelope: Envelope, message: Message, found: list[Finding] | None = None, log: Any = None
@@ -28,6 +28,7 @@ class Scan:
         self._envelope = envelope
         self._found = list(envelope.findings) if found is None else found
         self.envelope_read = False
+        self.findings_read = False
         self.message = message
         self.log = log or structlog.get_logger()
 
@@ -40,4 +41,5 @@ class Scan:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is known so far, in order of discovery."""
+        self.findings_read = True
         return tuple(self._found)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any, NewType
 
 import attrs
-import jinja2
-import jinja2.sandbox
 from attrs import NOTHING, field, frozen
 
 MIB = 1024 * 1024
@@ -20,6 +18,7 @@ Seconds = NewType("Seconds", float)
 
 _HELP = "mailward.help"
 _SECRET = "mailward.secret"
+_ALSO = "mailward.also"
 
 
 @frozen
@@ -39,37 +38,19 @@ class Secret:
         return bool(self._value)
 
 
-@frozen
-class Template:
-    """A Jinja2 template, rendered in a sandbox; a syntax error is found when the configuration is loaded."""
-
-    source: str = ""
-    _compiled: jinja2.Template = field(init=False, eq=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(autoescape=False, keep_trailing_newline=True)
-        object.__setattr__(self, "_compiled", environment.from_string(self.source))
-
-    def render(self, **names: object) -> str:
-        """The text with ``names`` filled in; a name that is not given renders empty."""
-        return self._compiled.render(**names)
-
-    def __str__(self) -> str:
-        return self.source
-
-    def __bool__(self) -> bool:
-        return bool(self.source)
-
-
 def setting(
     default: Any = NOTHING,
     *,
     factory: Callable[[], Any] | None = None,
     help: str,
     validator: Any = None,
+    also: tuple[str, ...] = (),
 ) -> Any:
-    """A field of a ``Settings`` class: its default, its help text, and validators of attrs."""
-    options: dict[str, Any] = {"metadata": {_HELP: help}, "kw_only": True}
+    """A field of a ``Settings`` class: its default, its help text, and validators of attrs.
+
+    ``also`` are other keys that the configuration may write it under, as names of older products.
+    """
+    options: dict[str, Any] = {"metadata": {_HELP: help, _ALSO: also}, "kw_only": True}
     if validator is not None:
         options["validator"] = validator
     if factory is not None:
@@ -90,6 +71,19 @@ def between(low: float, high: float) -> Callable[[object, Any, float], None]:
 def help_of(attribute: attrs.Attribute[Any]) -> str:
     """The help text of a field made by `setting`."""
     return str(attribute.metadata.get(_HELP, ""))
+
+
+def also_of(attribute: attrs.Attribute[Any]) -> tuple[str, ...]:
+    """The other keys of a field made by `setting`."""
+    return tuple(attribute.metadata.get(_ALSO, ()))
+
+
+def is_settings(kind: object) -> bool:
+    """Whether a type is a class of settings: an attrs class whose fields were all made by `setting`."""
+    if not isinstance(kind, type) or not attrs.has(kind):
+        return False
+    fields = [field for field in attrs.fields(kind) if field.init]
+    return bool(fields) and all(map(help_of, fields))
 
 
 @frozen

@@ -119,6 +119,8 @@ class _Plan:
                 root.add_on_top(header_field("Subject", " ".join(reversed(self._prefixes)), self._line_end))
 
     def _part(self, edit: Edit, path: str) -> Part:
+        if not path:
+            return self._message.root
         try:
             return self._message.part(path)
         except KeyError as error:

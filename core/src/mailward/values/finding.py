@@ -10,7 +10,10 @@ from mailward.values.action import Action
 
 
 class Kind(StrEnum):
-    """What sort of fact a finding states. Only `NOTE` never makes a message other than clean."""
+    """What sort of fact a finding states. Only `NOTE` never makes a message other than clean.
+
+    ``FILTERED``: a filter of the administrator took the part out of what is scanned (KAV-SCN-06).
+    """
 
     INFECTED = "infected"
     SUSPICIOUS = "suspicious"
@@ -22,6 +25,7 @@ class Kind(StrEnum):
     AMBIGUOUS = "ambiguous"
     LIMIT = "limit"
     FAILURE = "failure"
+    FILTERED = "filtered"
     REFUSED = "refused"
     NOTE = "note"
 

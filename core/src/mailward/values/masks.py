@@ -13,8 +13,11 @@ from functools import lru_cache
 from attrs import field, frozen
 
 
-def mask_regex(mask: str) -> str:
-    """The body of a regular expression that matches what ``mask`` matches, unanchored at both ends."""
+def mask_regex(mask: str, one: str = ".") -> str:
+    """The body of a regular expression that matches what ``mask`` matches, unanchored at both ends.
+
+    ``one`` is the expression for one character, which ``?`` stands for.
+    """
     pieces: list[str] = [""]
     position = 0
     while position < len(mask):
@@ -25,7 +28,7 @@ def mask_regex(mask: str) -> str:
         elif char == "*":
             pieces.append("")
         elif char == "?":
-            pieces[-1] += "."
+            pieces[-1] += one
         else:
             pieces[-1] += re.escape(char)
         position += 1
