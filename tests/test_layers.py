@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +81,19 @@ def test_the_door_offers_what_it_says() -> None:
 
     assert list(mailward.__all__) == sorted(set(mailward.__all__), key=mailward.__all__.index)
     assert all(hasattr(mailward, name) for name in mailward.__all__)
+
+
+def test_the_door_imports_at_run_time_what_the_type_checker_sees() -> None:
+    import mailward
+
+    tree = ast.parse((CORE / "__init__.py").read_text(encoding="utf-8"))
+    (checked,) = (node for node in tree.body if isinstance(node, ast.If) and not isinstance(node.test, ast.UnaryOp))
+    seen = {a.name: node.module for node in checked.body if isinstance(node, ast.ImportFrom) for a in node.names}
+    assert seen == mailward._HOMES
+    assert set(seen) == set(mailward.__all__)
+
+
+def test_importing_the_door_alone_loads_nothing_of_the_core() -> None:
+    script = "import sys, mailward; print(*(name for name in sys.modules if name.startswith('mailward.')))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
