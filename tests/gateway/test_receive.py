@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailward.gateway.receive import BARE_LINE_END, NUL_BYTE, TOO_LARGE, BulkReader, prime, receive
+from mailward.engine.gateway_settings import BareLineEnds
+from mailward.gateway.receive import BARE_LINE_END, NO_SPACE, NUL_BYTE, TOO_LARGE, ChunkContent, DotContent
 from mailward.spool.spool import Spool
+from mailward.values.errors import SpoolError
 from mailward.values.reply import Reply
 
 END = b"\r\n.\r\n"
@@ -43,20 +44,19 @@ def model(content: bytes) -> tuple[bytes, Reply | None]:
     return (b"", TOO_LARGE) if len(text) > MAX_BYTES else (text, None)
 
 
-async def run(spool: Spool, chunks: list[bytes], limit: int) -> tuple[bytes, Reply | None, bytes]:
-    """What `receive` makes of these chunks: text, refusal, and what it leaves in the reader."""
-    reader = BulkReader(limit=limit)
+def run(
+    spool: Spool, chunks: list[bytes], line_ends: BareLineEnds = BareLineEnds.REFUSE
+) -> tuple[bytes, Reply | None, bytes]:
+    """What is made of these chunks: text, refusal, and what is left after the end."""
     incoming = spool.begin()
-    prime(reader)
-    task = asyncio.ensure_future(receive(reader, incoming, MAX_BYTES, lambda: None))
+    content = DotContent(incoming, MAX_BYTES, line_ends)
+    left: bytes | None = None
     for chunk in chunks:
-        reader.feed_data(chunk)
-        await asyncio.sleep(0)
-    arrived = await asyncio.wait_for(task, 5)
-    text = incoming.flush().read_bytes() if arrived.refusal is None else b""
+        left = content.feed(chunk) if left is None else left + chunk
+    assert left is not None, "the end was not seen"
+    text = incoming.flush().read_bytes() if content.refusal is None else b""
     incoming.discard()
-    reader.feed_eof()
-    return text, arrived.refusal, await reader.read()
+    return text, content.refusal, left
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -74,30 +74,41 @@ def whole(pieces: list[bytes]) -> bytes:
     return ended[2 : ended.index(END) + len(END)]
 
 
-@given(st.lists(PIECES, max_size=30), st.lists(st.integers(0, 10_000), max_size=12), st.integers(5, 64))
+@given(st.lists(PIECES, max_size=30), st.lists(st.integers(0, 10_000), max_size=12))
 @settings(max_examples=400)
-def test_any_content_in_any_chunks_fares_as_line_by_line(
-    spool: Spool, pieces: list[bytes], places: list[int], limit: int
-) -> None:
-    check(spool, whole(pieces), places, limit)
+def test_any_content_in_any_chunks_fares_as_line_by_line(spool: Spool, pieces: list[bytes], places: list[int]) -> None:
+    check(spool, whole(pieces), places)
 
 
-@given(st.lists(LAWFUL, max_size=40), st.lists(st.integers(0, 10_000), max_size=12), st.integers(5, 64))
+@given(st.lists(LAWFUL, max_size=40), st.lists(st.integers(0, 10_000), max_size=12))
 @settings(max_examples=400)
 def test_lawful_content_in_any_chunks_is_kept_byte_for_byte(
-    spool: Spool, pieces: list[bytes], places: list[int], limit: int
+    spool: Spool, pieces: list[bytes], places: list[int]
 ) -> None:
-    check(spool, whole(pieces), places, limit)
+    check(spool, whole(pieces), places)
 
 
-def check(spool: Spool, content: bytes, places: list[int], limit: int) -> None:
+def check(spool: Spool, content: bytes, places: list[int]) -> None:
     after = b"QUIT\r\n"
-    text, refusal, left = asyncio.run(run(spool, cut(content + after, places), limit))
+    text, refusal, left = run(spool, cut(content + after, places))
     wanted_text, wanted_refusal = model(content)
     assert (refusal is None) == (wanted_refusal is None), (content, refusal)
     assert text == wanted_text
     assert left == after
     assert not list(Path(spool.root).glob("spool/*/tmp/*"))
+
+
+@given(st.lists(PIECES, max_size=30), st.lists(st.integers(0, 10_000), max_size=12))
+@settings(max_examples=400)
+def test_normalised_content_has_crlf_alone_and_ends_where_it_ended_before(
+    spool: Spool, pieces: list[bytes], places: list[int]
+) -> None:
+    content = whole([piece.replace(b"\0", b"") for piece in pieces])
+    text, refusal, left = run(spool, cut(content + b"after", places), BareLineEnds.NORMALISE)
+    unstuffed = (b"\r\n" + content[:-3]).replace(b"\r\n.", b"\r\n")
+    wanted = re.sub(rb"\r\n|\r|\n", b"\r\n", unstuffed)[2:]
+    assert left == b"after"
+    assert (text, refusal) == ((b"", TOO_LARGE) if len(wanted) > MAX_BYTES else (wanted, None))
 
 
 @pytest.mark.parametrize(
@@ -115,46 +126,46 @@ def check(spool: Spool, content: bytes, places: list[int], limit: int) -> None:
         (b"x" * (MAX_BYTES - 1) + b"\r\n.\r\n", TOO_LARGE),
     ],
 )
-@pytest.mark.parametrize("limit", [5, 7, 1_000])
-def test_each_refusal_has_its_reply(spool: Spool, content: bytes, refusal: Reply | None, limit: int) -> None:
+def test_each_refusal_has_its_reply(spool: Spool, content: bytes, refusal: Reply | None) -> None:
     for size in (1, 2, 3, len(content)):
         chunks = [content[at : at + size] for at in range(0, len(content), size)]
-        text, given_refusal, left = asyncio.run(run(spool, chunks, limit))
+        text, given_refusal, left = run(spool, chunks)
         assert given_refusal is refusal
         assert text == model(content)[0]
         assert left == b""
 
 
-def test_a_client_that_leaves_ends_the_receiving(spool: Spool) -> None:
-    async def leave() -> None:
-        reader = BulkReader()
-        incoming = spool.begin()
-        prime(reader)
-        reader.feed_data(b"half a message\r\n")
-        reader.feed_eof()
-        try:
-            with pytest.raises(asyncio.IncompleteReadError):
-                await receive(reader, incoming, MAX_BYTES, lambda: None)
-        finally:
-            incoming.discard()
+@given(st.lists(PIECES, max_size=30), st.lists(st.integers(0, 10_000), max_size=8), st.lists(st.integers(0, 10_000)))
+@settings(max_examples=300)
+def test_chunks_are_kept_as_they_are_or_refused(
+    spool: Spool, pieces: list[bytes], borders: list[int], places: list[int]
+) -> None:
+    data = b"".join(pieces)
+    incoming = spool.begin()
+    content = ChunkContent(incoming, MAX_BYTES)
+    for chunk in cut(data, borders) or [b""]:
+        content.expect(len(chunk))
+        pieces = cut(chunk, places) or [b""]
+        rests = [content.feed(piece) for piece in pieces[:-1]]
+        assert rests == [None] * len(rests)
+        assert content.feed(pieces[-1] + b"NEXT") == b"NEXT"
+    content.finish()
+    unlawful = re.search(rb"(?<!\r)\n|\r(?!\n)|\0", data) is not None
+    assert (content.refusal is not None) == (unlawful or len(data) > MAX_BYTES)
+    if content.refusal is None:
+        assert incoming.flush().read_bytes() == data
+    incoming.discard()
 
-    asyncio.run(leave())
 
+def test_a_disk_that_takes_no_more_is_a_refusal_for_now(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    incoming = spool.begin()
 
-def test_each_piece_that_arrives_is_a_sign_of_life(spool: Spool) -> None:
-    ticks: list[int] = []
+    def full(data: bytes) -> None:
+        raise SpoolError("no space")
 
-    async def trickle() -> None:
-        reader = BulkReader(limit=10)
-        incoming = spool.begin()
-        prime(reader)
-        task = asyncio.ensure_future(receive(reader, incoming, MAX_BYTES, lambda: ticks.append(1)))
-        for _ in range(5):
-            reader.feed_data(b"0123456789abcdef")
-            await asyncio.sleep(0)
-        reader.feed_data(b"\r\n.\r\n")
-        await task
-        incoming.discard()
-
-    asyncio.run(trickle())
-    assert len(ticks) >= 5
+    monkeypatch.setattr(incoming, "write", full)
+    content = DotContent(incoming, MAX_BYTES)
+    assert content.feed(b"a\r\nb") is None
+    assert content.feed(b"\r\n.\r\nQUIT") == b"QUIT"
+    assert content.refusal is NO_SPACE
+    incoming.discard()

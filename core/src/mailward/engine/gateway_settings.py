@@ -17,6 +17,13 @@ class RefusedCopies(StrEnum):
     DROP = "drop"
 
 
+class BareLineEnds(StrEnum):
+    """What happens to content that has a CR or LF of its own."""
+
+    REFUSE = "refuse"
+    NORMALISE = "normalise"
+
+
 @frozen
 class GatewaySettings:
     """``[gateway]``: the SMTP listener."""
@@ -33,6 +40,10 @@ class GatewaySettings:
     max_hops: int = setting(30, validator=between(1, 100), help="Received headers before a loop is assumed (554)")
     timeout_s: Seconds = setting(
         Seconds(300.0), validator=between(1, 3600), help="silence of a client before it is cut"
+    )
+    bare_line_ends: BareLineEnds = setting(
+        BareLineEnds.REFUSE,
+        help="content with a bare CR or LF: refuse it (554), or normalise them to CRLF; neither ever ends a message",
     )
     trace: bool = setting(True, help="add a Received header")
     refused_copies: RefusedCopies = setting(

@@ -23,7 +23,7 @@ from mailward.engine.gate import Ruling
 from mailward.engine.gateway_settings import GatewaySettings
 from mailward.gateway.acceptance import Acceptance
 from mailward.gateway.paths import MAIL_PARAMETERS, RCPT_PARAMETERS, parse_path
-from mailward.gateway.receive import CHUNK_BYTES, TALKED_EARLY, BulkReader, prime, receive
+from mailward.gateway.receive import TALKED_EARLY, Content, DotContent
 from mailward.spool.spool import Spool
 from mailward.values.address import Address
 from mailward.values.envelope import Envelope, Recipient, Sender, Session
@@ -33,6 +33,7 @@ from mailward.values.reply import LOCAL_ERROR, OK, RECIPIENT_OK, SENDER_OK, Repl
 
 MAX_COMMAND_BYTES = 2048
 MAX_BAD_COMMANDS = 10
+MAX_PENDING_BYTES = 128 * 1024
 
 BAD_SYNTAX = Reply(500, "5.5.2", "Syntax error")
 TOO_LONG = Reply(500, "5.5.2", "Command line too long")
@@ -81,6 +82,15 @@ class Services:
         return self.engine.config.core.gateway
 
 
+class LineReader(asyncio.StreamReader):
+    """A stream reader that can tell whether bytes wait in it."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes were received that nobody has read."""
+        return bool(self._buffer)  # type: ignore[attr-defined]
+
+
 class Server(SMTP):
     """One SMTP connection."""
 
@@ -104,7 +114,7 @@ class Server(SMTP):
         # SMTP.__init__ inspects every method of handler and server for each connection; what it
         # sets that the inherited methods use is set here instead.
         self.loop = asyncio.get_running_loop()
-        reader = BulkReader(limit=CHUNK_BYTES, loop=self.loop)
+        reader = LineReader(limit=MAX_PENDING_BYTES, loop=self.loop)
         asyncio.StreamReaderProtocol.__init__(
             self, reader, client_connected_cb=self._cb_client_connected, loop=self.loop
         )
@@ -119,6 +129,8 @@ class Server(SMTP):
         self._session_found: tuple[Finding, ...] = ()
         self._messages = 0
         self._bad = 0
+        self._content: Content | None = None
+        self._content_ended: asyncio.Future[None] | None = None
         self._in_content = False
         self.busy = False
 
@@ -146,6 +158,35 @@ class Server(SMTP):
         """Forget the connection (asyncio calls this)."""
         self._services.connections.discard(self)
         super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Give content to its sink, all else to the reader of commands (asyncio calls this)."""
+        content, ended = self._content, self._content_ended
+        if content is None or ended is None:
+            self._bulk.feed_data(data)
+            return
+        self._reset_timeout()
+        try:
+            rest = content.feed(data)
+        except Exception as error:  # a fault of our own: `_obey` makes it a log line and an end
+            self._content = None
+            ended.set_exception(error)
+            return
+        if rest is not None:
+            self._content = None
+            ended.set_result(None)
+            if rest:
+                self._bulk.feed_data(rest)
+
+    async def _arrive(self, content: Content) -> None:
+        """Wait until the sink has its content."""
+        self._content_ended = self.loop.create_future()
+        self._content = content
+        try:
+            await self._say(GO_AHEAD)
+            await self._content_ended
+        finally:
+            self._content = self._content_ended = None
 
     async def leave(self) -> None:
         """Tell an idle client 421 and close; a client in mid-message is left to finish."""
@@ -348,15 +389,13 @@ class Server(SMTP):
         incoming = self._services.spool.begin()
         try:
             self._in_content = True
-            prime(self._bulk)
-            await self._say(GO_AHEAD)
-            arrived = await receive(
-                self._bulk, incoming, self._services.settings.max_message_bytes, self._reset_timeout
-            )
+            settings = self._services.settings
+            content = DotContent(incoming, settings.max_message_bytes, settings.bare_line_ends)
+            await self._arrive(content)
             self._in_content = False
-            if arrived.refusal is not None:
-                self._refused("data", arrived.refusal, "core", "content")
-                return arrived.refusal
+            if content.refusal is not None:
+                self._refused("data", content.refusal, "core", "content")
+                return content.refusal
             # the scan has a deadline of its own; the client's silence is no fault of his
             if self._timeout_handle is not None:
                 self._timeout_handle.cancel()
