@@ -24,7 +24,7 @@ def clamd(require: Callable[..., None]) -> Iterator[Clamd]:
 
 def by_clamd(clamd: Clamd, **more: object) -> dict[str, object]:
     """Settings that leave the finding to clamd alone."""
-    return {"eicar": False, "clamd": f"unix:{clamd.socket}", "clamd_timeout_s": 1, "on_infected": ["reject"], **more}
+    return {"eicar": False, "clamd": [f"unix:{clamd.socket}"], "clamd_timeout_s": 1, "on_infected": ["reject"], **more}
 
 
 def test_clamd_finds_what_it_knows(gateway: Start, hop: Hop, clamd: Clamd) -> None:

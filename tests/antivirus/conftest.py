@@ -146,11 +146,11 @@ class RunningClamd:
 
     @property
     def unix(self) -> str:
-        return f'clamd = "unix:{self.path}"'
+        return f'clamd = ["unix:{self.path}"]'
 
     @property
     def tcp(self) -> str:
-        return f'clamd = "127.0.0.1:{self.port}"'
+        return f'clamd = ["127.0.0.1:{self.port}"]'
 
     def stop(self) -> None:
         self.process.kill()

@@ -7,7 +7,21 @@ from typing import Any
 
 import pytest
 
-from mailward import ConfigError, Context, Copy, Envelope, Kind, Message, PartKind, Placeholder, Scan
+from mailward import (
+    ConfigError,
+    Context,
+    Copy,
+    Delete,
+    DeletePart,
+    Envelope,
+    Kind,
+    Message,
+    PartKind,
+    Placeholder,
+    Repair,
+    ReplacePart,
+    Scan,
+)
 from mailward.mime import unpack_zip
 from mailward_antivirus import Antivirus, AntivirusSettings
 
@@ -88,11 +102,12 @@ def test_a_message_that_is_itself_the_virus_is_dropped(mails: Any, judge: Any, c
         assert judge(mails.plain(body), f"on_infected = {chain}").action.name == "drop"
 
 
-@pytest.mark.parametrize("action", [*MESSAGE_ACTIONS, "deliver"])
-def test_an_action_on_the_message_holds_for_a_message_that_is_itself_the_virus(
+@pytest.mark.parametrize("action", [*MESSAGE_ACTIONS, "deliver", "placeholder"])
+def test_a_message_that_is_itself_the_virus_is_dropped_or_refused_whatever_is_set(
     mails: Any, judge: Any, action: str
 ) -> None:
-    assert judge(mails.plain(mails.eicar), f'on_infected = ["{action}"]').action.name == action
+    done = action if action in ("reject", "defer") else "drop"
+    assert judge(mails.plain(mails.eicar), f'on_infected = ["{action}"]').action.name == done
 
 
 def test_what_the_chain_does_not_remove_goes_the_way_of_what_is_left_over(mails: Any, judge: Any) -> None:
@@ -200,10 +215,10 @@ def test_repair_can_be_left_out(mails: Any, judge: Any) -> None:
         ("on_infected = []", "is empty; allowed: repair"),
         ('on_infected = ["delete", "repair"]', "repair is never reached, for delete always applies"),
         ('on_unremoved = "delete"', "delete is an action on a part"),
-        ('on_suspicious = "repair"', "repair is for infected parts alone"),
+        ('on_encrypted = "repair"', "repair is for infected and suspicious parts alone"),
         ('on_encrypted = { action = "placeholder", text = "{{ x" }', "text of placeholder, line 1"),
-        ('clamd = "localhost"', "'localhost' is no address of clamd; allowed: unix:/path"),
-        ('clamd = "localhost:0"', "is no address of clamd"),
+        ('clamd = ["localhost"]', "'localhost' is no address of clamd; allowed: unix:/path"),
+        ('clamd = ["localhost:0"]', "is no address of clamd"),
         ("clamd_timeout_s = 0", "out of range; allowed: 0.1 to 3600"),
         ("clamd_max_bytes = 1", "out of range; allowed: 1024 to"),
         ('signatures = ["none.hdb"]', "none.hdb cannot be read"),
@@ -218,9 +233,19 @@ def test_settings_that_make_no_sense_are_refused_with_what_is_allowed(
     assert "antivirus" in str(caught.value)
 
 
-def test_a_repair_that_comes_to_nothing_is_left_over_and_not_delivered(mails: Any) -> None:
-    plugin = Antivirus(AntivirusSettings(), Context(name="antivirus"))
+@pytest.mark.parametrize(
+    ("chain", "action", "edits"),
+    [
+        ((Repair(), Delete()), "delete", (DeletePart("2"),)),
+        ((Repair(), Placeholder("gone")), "placeholder", (ReplacePart("2", "gone"),)),
+        ((Repair(),), "drop", ()),
+    ],
+)
+def test_a_repair_that_comes_to_nothing_gives_way_to_the_next_action_of_the_chain(
+    mails: Any, chain: Any, action: str, edits: Any
+) -> None:
+    plugin = Antivirus(AntivirusSettings(on_infected=chain), Context(name="antivirus"))
     with Message.from_bytes(mails.attached(mails.eicar)) as message:
         finding = plugin.finding("signatures", "2", kind=Kind.INFECTED, name="EICAR-Test-File")
         (decision,) = asyncio.run(plugin.disposition(message, (finding,), Scan(Envelope(), message)))
-    assert (decision.action.name, decision.edits, decision.findings) == ("drop", (), (finding,))
+    assert (decision.action.name, decision.edits, decision.findings) == (action, edits, (finding,))

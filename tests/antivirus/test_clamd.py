@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mailward import Kind, Message, Part
-from mailward_antivirus import Clamd, Fault, Report, ScanStatus
-from mailward_antivirus.clamd import ClamdAddress
+from mailward_antivirus import Clamd, ClamdServer, Fault, Report, ScanStatus
+from mailward_antivirus.clamd_address import ClamdAddress
 
 SAMPLE = b"a sample that only the test's clamd knows; " * 3
 
@@ -22,7 +22,14 @@ def leaf(content: bytes) -> Part:
 
 
 def scanned(clamd: Any, content: bytes, **more: Any) -> Report:
-    return asyncio.run(Clamd(ClamdAddress(path=str(clamd.path)), **more).scan(leaf(content)))
+    async def run() -> Report:
+        engine = Clamd((ClamdServer(ClamdAddress(path=str(clamd.path))),), **more)
+        try:
+            return await engine.scan(leaf(content))
+        finally:
+            engine.close()
+
+    return asyncio.run(run())
 
 
 def of_plugin(copy: Any) -> list[tuple[Kind, str, str, str]]:
@@ -93,7 +100,7 @@ def test_a_clamd_that_ends_while_it_is_sent_content_is_unavailable(own_clamd: An
                 yield bytes(max_bytes)
 
     part: Any = Stopping()
-    report = asyncio.run(Clamd(ClamdAddress(path=str(own_clamd.path)), timeout_s=10).scan(part))
+    report = asyncio.run(ClamdServer(ClamdAddress(path=str(own_clamd.path)), timeout_s=10).scan(part))
     assert (report.status, report.fault) == (ScanStatus.ERROR, Fault.SCANNER)
 
 

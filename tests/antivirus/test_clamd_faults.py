@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mailward import Engine, Envelope, Kind, Message, Part
-from mailward_antivirus import Clamd, Fault, Report, ScanStatus
-from mailward_antivirus.clamd import ClamdAddress
+from mailward_antivirus import ClamdServer, Fault, Report, ScanStatus
+from mailward_antivirus.clamd_address import ClamdAddress
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 BIG = bytes(4 * 1024 * 1024)
@@ -20,6 +20,12 @@ BIG = bytes(4 * 1024 * 1024)
 def leaf(content: bytes) -> Part:
     (part,) = Message.from_bytes(b"Content-Transfer-Encoding: binary\r\n\r\n" + content).walk()
     return part
+
+
+async def command(reader: asyncio.StreamReader) -> bytes:
+    """The next command, after the one that opens a session."""
+    name = await reader.readuntil(b"\0")
+    return await reader.readuntil(b"\0") if name == b"zIDSESSION\0" else name
 
 
 async def content_of(reader: asyncio.StreamReader) -> bytes:
@@ -34,7 +40,7 @@ def answering(reply: bytes, pong: bytes = b"PONG\0") -> Handler:
     """A server that takes the content as it should and gives this answer."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if await reader.readuntil(b"\0") == b"zPING\0":
+        if await command(reader) == b"zPING\0":
             writer.write(pong)
             return
         await content_of(reader)
@@ -47,7 +53,7 @@ def breaking(after: int, reply: bytes = b"", *, pong: bool = True) -> Handler:
     """A server that gives this answer and closes after so many bytes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if await reader.readuntil(b"\0") == b"zPING\0":
+        if await command(reader) == b"zPING\0":
             writer.write(b"PONG\0" if pong else b"")
             return
         if after:
@@ -66,7 +72,7 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A server that answers a PING and never an INSTREAM."""
-    if await reader.readuntil(b"\0") == b"zPING\0":
+    if await command(reader) == b"zPING\0":
         writer.write(b"PONG\0")
         return
     await reader.read()
@@ -79,16 +85,16 @@ async def stalling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A server whose answer has no end."""
-    await reader.readuntil(b"\0")
+    await command(reader)
     await content_of(reader)
-    writer.write(b"stream: OK " * 2000)
+    writer.write(b"1: stream: OK " * 2000)
     await writer.drain()
 
 
 async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A server that gives its answer a byte at a time, too slowly."""
     await reader.readuntil(b"\0")
-    for byte in b"stream: OK\0":
+    for byte in b"1: stream: OK\0":
         writer.write(bytes((byte,)))
         await asyncio.sleep(0.1)
 
@@ -108,9 +114,11 @@ def scanned(handler: Handler, content: bytes = b"harmless", timeout_s: float = 0
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
+        clamd = ClamdServer(ClamdAddress(host="127.0.0.1", port=port), timeout_s)
         try:
-            return await Clamd(ClamdAddress(host="127.0.0.1", port=port), timeout_s=timeout_s).scan(leaf(content))
+            return await clamd.scan(leaf(content))
         finally:
+            clamd.close()
             server.close()
             for writer in open_ones:
                 writer.transport.abort()
@@ -119,21 +127,21 @@ def scanned(handler: Handler, content: bytes = b"harmless", timeout_s: float = 0
 
 
 def test_the_helper_server_answers_like_clamd() -> None:
-    assert scanned(answering(b"stream: OK\0")) == Report()
-    assert scanned(answering(b"stream: OK\0"), BIG, 10) == Report()
-    assert scanned(answering(b"stream: X FOUND\0")).status is ScanStatus.INFECTED
+    assert scanned(answering(b"1: stream: OK\0")) == Report()
+    assert scanned(answering(b"1: stream: OK\0"), BIG, 10) == Report()
+    assert scanned(answering(b"1: stream: X FOUND\0")).status is ScanStatus.INFECTED
 
 
 @pytest.mark.parametrize(
     ("handler", "content", "fault"),
     [
-        (answering(b"stream: OK"), b"x", Fault.CONTENT),
+        (answering(b"1: stream: OK"), b"x", Fault.CONTENT),
         (answering(b""), b"x", Fault.CONTENT),
         (answering(b"", pong=b"WHAT\0"), b"x", Fault.SCANNER),
         (answering(b"HTTP/1.0 200 OK\r\n\r\n\0"), b"x", Fault.SCANNER),
         (answering(b"\0"), b"x", Fault.SCANNER),
         (answering(b"\xff\xfe\0"), b"x", Fault.SCANNER),
-        (answering(b"stream: Can't create new file ERROR\0"), b"x", Fault.SCANNER),
+        (answering(b"1: stream: Can't create new file ERROR\0"), b"x", Fault.SCANNER),
         (breaking(1000), BIG, Fault.LIMIT),
         (breaking(1000, b"INSTREAM size limit exceeded. ERROR\0"), BIG, Fault.LIMIT),
         (breaking(1000, pong=False), BIG, Fault.SCANNER),
@@ -153,7 +161,7 @@ def test_what_is_no_answer_is_unchecked(handler: Handler, content: bytes, fault:
 
 def test_an_ok_before_the_content_was_sent_is_not_believed() -> None:
     async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"stream: OK\0")
+        writer.write(b"1: stream: OK\0")
         await writer.drain()
         await reader.read()
 
@@ -163,7 +171,7 @@ def test_an_ok_before_the_content_was_sent_is_not_believed() -> None:
 
 def test_no_server_at_all_is_unavailable(tmp_path: Path) -> None:
     for address in (ClamdAddress(path=str(tmp_path / "none.sock")), ClamdAddress(host="127.0.0.1", port=1)):
-        report = asyncio.run(Clamd(address).scan(leaf(b"x")))
+        report = asyncio.run(ClamdServer(address).scan(leaf(b"x")))
         assert (report.status, report.fault) == (ScanStatus.ERROR, Fault.SCANNER)
         assert f"clamd at {address} cannot be reached" in report.detail
 
@@ -172,14 +180,14 @@ def test_equal_content_is_sent_once_and_told_of_every_part(mails: Any, tmp_path:
     sent: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\0")
+        await command(reader)
         sent.append(await content_of(reader))
-        writer.write(b"stream: Same FOUND\0" if sent[-1] == b"same" else b"stream: OK\0")
+        writer.write(b"1: stream: Same FOUND\0" if sent[-1] == b"same" else b"1: stream: OK\0")
         writer.close()
 
     async def run() -> Any:
         server = await asyncio.start_unix_server(serve, tmp_path / "clamd.sock")
-        (tmp_path / "mailward.toml").write_text('plugins = ["antivirus"]\n[antivirus]\nclamd = "unix:clamd.sock"\n')
+        (tmp_path / "mailward.toml").write_text('plugins = ["antivirus"]\n[antivirus]\nclamd = ["unix:clamd.sock"]\n')
         async with server, Engine.from_config(tmp_path / "mailward.toml") as engine:
             files = (mails.file(b"same", "1"), mails.file(b"same", "2", "7bit"), mails.file(b"else"), mails.file(b""))
             return await engine.judge(Envelope(), mails.parts(mails.text(), *files))
@@ -200,13 +208,13 @@ def test_a_scanner_that_is_not_well_is_not_asked_for_every_part(mails: Any, tmp_
 
     async def run() -> Any:
         server = await asyncio.start_unix_server(serve, tmp_path / "clamd.sock")
-        settings = '[antivirus]\nclamd = "unix:clamd.sock"\nclamd_timeout_s = 0.2\n'
+        settings = '[antivirus]\nclamd = ["unix:clamd.sock"]\nclamd_timeout_s = 0.2\n'
         (tmp_path / "mailward.toml").write_text(f'plugins = ["antivirus"]\n{settings}')
         async with server, Engine.from_config(tmp_path / "mailward.toml") as engine:
             files = [mails.file(b"%d" % number) for number in range(50)]
             return await engine.judge(Envelope(), mails.parts(*files))
 
     (copy,) = asyncio.run(run()).copies
-    assert asked <= 8  # four at a time, each with its PING
+    assert asked <= 9  # four at a time, each with its PING, and the question for the version
     assert len([f for f in copy.findings if f.kind is Kind.UNCHECKED]) == 50
     assert copy.action.name == "defer"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mailward import Context, Message
 from mailward_antivirus import Antivirus, AntivirusSettings
 from mailward_antivirus.hashlist import HashList
+from mailward_antivirus.signature_files import SignatureSet
 
 SAMPLE = b"a sample of nothing in particular\n"
 HASHES = {name: hashlib.new(name, SAMPLE).hexdigest() for name in ("md5", "sha1", "sha256")}
@@ -29,7 +30,7 @@ def leaf(content: bytes) -> Any:
 def loaded(folder: Path, text: str, name: str = "own.hdb") -> HashList:
     path = folder / name
     path.write_text(text)
-    return HashList.load([path])
+    return SignatureSet.load([path]).hashes
 
 
 @pytest.mark.parametrize(
@@ -96,12 +97,12 @@ def test_a_bad_line_is_an_error_that_names_file_and_line(tmp_path: Path, line: s
 
 def test_files_that_are_missing_of_no_known_form_or_not_text_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.hdb cannot be read: .*No such file"):
-        HashList.load([tmp_path / "none.hdb"])
-    with pytest.raises(ValueError, match=r"own\.ndb is of no known form; allowed: .*\.hdb or \.hsb"):
-        loaded(tmp_path, "", "own.ndb")
+        SignatureSet.load([tmp_path / "none.hdb"])
+    with pytest.raises(ValueError, match=r"own\.ldb is of no known form; allowed: .*\.hdb, \.hsb, \.ndb"):
+        loaded(tmp_path, "", "own.ldb")
     (tmp_path / "binary.hdb").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=r"binary\.hdb cannot be read"):
-        HashList.load([tmp_path / "binary.hdb"])
+        SignatureSet.load([tmp_path / "binary.hdb"])
 
 
 def test_settings_with_a_bad_list_are_refused_and_relative_paths_start_at_the_configuration(tmp_path: Path) -> None:
@@ -110,8 +111,8 @@ def test_settings_with_a_bad_list_are_refused_and_relative_paths_start_at_the_co
     with pytest.raises(ValueError, match=r"signatures: .*own\.hdb cannot be read"):
         Antivirus(settings, context)
     (tmp_path / "own.hdb").write_text(f"{HASHES['md5']}:*:Own.Test\n")
-    assert len(Antivirus(settings, context).engines) == 1
-    assert len(Antivirus(evolve(settings, clamd="127.0.0.1:3310"), context).engines) == 2
+    assert len(Antivirus(settings, context).supply.equipment.engines) == 1
+    assert len(Antivirus(evolve(settings, clamd=("127.0.0.1:3310",)), context).supply.equipment.engines) == 2
 
 
 def test_reload_takes_new_signatures_and_keeps_the_old_ones_where_the_new_are_bad(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_reload_takes_new_signatures_and_keeps_the_old_ones_where_the_new_are_ba
     plugin = Antivirus(AntivirusSettings(signatures=(path,)), Context(name="antivirus", base=tmp_path))
 
     def names() -> str | None:
-        found: str | None = plugin.engines[0].hashes.find(leaf(SAMPLE))  # type: ignore[attr-defined]
+        found: str | None = plugin.supply.equipment.engines[0].known.hashes.find(leaf(SAMPLE))  # type: ignore[attr-defined]
         return found
 
     assert names() is None
@@ -138,7 +139,7 @@ def test_any_text_loads_or_is_refused_with_the_line(tmp_path_factory: pytest.Tem
     path = tmp_path_factory.getbasetemp() / "any.hdb"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with suppress(ValueError):
-        HashList.load([path])
+        SignatureSet.load([path])
 
 
 SIGNATURES = st.lists(
@@ -157,4 +158,4 @@ def test_every_well_formed_line_is_kept(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "good.hdb"
     path.write_text("".join(":".join(line) + "\n" for line in lines))
-    assert len(HashList.load([path])) == len({line[:2] for line in lines})
+    assert len(SignatureSet.load([path])) == len({line[:2] for line in lines})

@@ -83,13 +83,13 @@ def test_an_open_relay_is_pointed_at(rows: Callable[[str], Rows]) -> None:
 
 def test_clamd_that_answers(rows: Callable[[str], Rows], server: Callable[..., int]) -> None:
     port = server(b"PONG\0", greets=False)
-    found = rows(f"[antivirus]\nclamd = '127.0.0.1:{port}'\n")
+    found = rows(f"[antivirus]\nclamd = ['127.0.0.1:{port}']\n")
     assert found["antivirus: clamd"]["health"] == "ok"
     assert found["antivirus: signatures"]["health"] == "ok"
 
 
 def test_clamd_that_is_down(rows: Callable[[str], Rows]) -> None:
-    row = rows("[antivirus]\nclamd = 'unix:none.sock'\n")["antivirus: clamd"]
+    row = rows("[antivirus]\nclamd = ['unix:none.sock']\n")["antivirus: clamd"]
     assert row["health"] == "failure"
     assert "none.sock does not answer" in row["detail"]
     assert "start clamd" in row["advice"]

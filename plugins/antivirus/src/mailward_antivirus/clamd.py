@@ -1,60 +1,29 @@
-"""The clamd engine: content streamed to a ClamAV daemon over a Unix or TCP socket (INSTREAM)."""
+"""The clamd engine: content streamed to ClamAV daemons over Unix or TCP sockets, one taking over from another."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import define, field
 
 from mailward import Part
-from mailward_antivirus.clamd_reply import MAX_REPLY_BYTES, parse
+from mailward_antivirus.clamd_address import ClamdAddress
+from mailward_antivirus.clamd_reply import parse
+from mailward_antivirus.clamd_session import Exchange, Session
+from mailward_antivirus.engine import Engine, Surroundings
 from mailward_antivirus.report import Fault, Report, unchecked
 
-CHUNK_BYTES = 64 * 1024
 PING_TIMEOUT_S = 5.0
-FORMS = "unix:/path/of/socket, host:port or [IPv6 address]:port"
-
-_TCP = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]/\s]+)):(\d{1,5})")
-
-
-@frozen
-class ClamdAddress:
-    """Where clamd listens: a socket file (``path``), or ``host`` and ``port``."""
-
-    path: str = ""
-    host: str = ""
-    port: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> ClamdAddress:
-        """Read ``unix:/path`` or ``host:port``; ValueError says what is allowed."""
-        if text.startswith("unix:") and text != "unix:":
-            return cls(path=text.removeprefix("unix:"))
-        match = _TCP.fullmatch(text)
-        if match is None or not 0 < int(match[3]) < 65_536:
-            raise ValueError(f"{text!r} is no address of clamd; allowed: {FORMS}")
-        return cls(host=match[1] or match[2], port=int(match[3]))
-
-    def under(self, base: Path) -> ClamdAddress:
-        """The same address, a relative socket path starting at ``base``."""
-        return ClamdAddress(path=str(base / self.path)) if self.path else self
-
-    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A new connection; OSError where there is none to be had."""
-        if self.path:
-            return await asyncio.open_unix_connection(self.path, limit=MAX_REPLY_BYTES)
-        return await asyncio.open_connection(self.host, self.port, limit=MAX_REPLY_BYTES)
-
-    def __str__(self) -> str:
-        return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
+REST_S = 10.0
+"""How long a clamd that was not well is left alone while another one is there."""
+VERSION_S = 30.0
+"""How old the database version that cached answers are bound to may be."""
 
 
-@frozen
-class Clamd:
-    """One clamd. Each content has a connection of its own; ``timeout_s`` is for one content (KAV-SCN-05).
+@define(eq=False)
+class ClamdServer:
+    """One clamd. ``timeout_s`` is for one content (KAV-SCN-05).
 
     A connection that breaks or stays silent has two possible reasons. clamd closes it on content
     over its StreamMaxLength, and the reset may overtake the words that say so; or clamd has ended.
@@ -63,47 +32,54 @@ class Clamd:
 
     address: ClamdAddress
     timeout_s: float = 30.0
-    max_bytes: int = 100 * 1024 * 1024
-    name: str = "clamd"
-    at_once: int = 4
+    _idle: list[Session] = field(factory=list, init=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
+    _rests_until: float = field(default=0.0, init=False)
+    _version: str = field(default="", init=False)
+    _version_at: float = field(default=float("-inf"), init=False)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it was found not well a moment ago."""
+        return asyncio.get_running_loop().time() < self._rests_until
 
     async def scan(self, part: Part) -> Report:
-        """Judge the content of ``part`` (see `Engine`)."""
-        if part.size > self.max_bytes:
-            return unchecked(Fault.LIMIT, f"too large for the scanner: {part.size} bytes, allowed: {self.max_bytes}")
-        try:
-            async with asyncio.timeout(self.timeout_s):
-                reader, writer = await self.address.open()
-                try:
-                    return await self._converse(part, reader, writer)
-                finally:
-                    writer.transport.abort()
-        except TimeoutError:
-            return await self._blame(Fault.CONTENT, f"no answer within {self.timeout_s:g} s")
-        except OSError as error:
-            return unchecked(Fault.SCANNER, f"clamd at {self.address} cannot be reached: {error.strerror or error}")
-
-    async def _converse(self, part: Part, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Report:
-        answer = asyncio.create_task(_answer(reader))
-        try:
-            complete = await _send(part, writer, answer)
-            reply = await answer
-        except asyncio.LimitOverrunError:
-            return unchecked(Fault.SCANNER, "answer of clamd not understood: it does not end")
-        finally:
-            answer.cancel()
-        if reply is None:
-            if complete:
-                return await self._blame(Fault.CONTENT, "clamd broke off without an answer")
-            return await self._blame(Fault.LIMIT, "too large for the scanner: it broke off")
-        report = parse(reply)
-        if not complete and not report.name and report.fault is Fault.NONE:
-            return unchecked(Fault.SCANNER, "clamd answered before it had the content")
+        """Judge the content of ``part``."""
+        report = await self._scanned(part)
+        rest_s = REST_S if report.fault is Fault.SCANNER else 0.0
+        self._rests_until = asyncio.get_running_loop().time() + rest_s
         return report
 
-    async def _blame(self, fault: Fault, detail: str) -> Report:
-        well = await self.answers_ping()
-        return unchecked(fault, detail) if well else unchecked(Fault.SCANNER, f"{detail}, nor does it answer a PING")
+    async def version(self) -> str:
+        """The version of daemon and database, asked for every `VERSION_S`; empty where the database has none."""
+        now = asyncio.get_running_loop().time()
+        if not self._version_at <= now < self._version_at + VERSION_S:
+            self._version_at = now
+            try:
+                async with asyncio.timeout(min(PING_TIMEOUT_S, self.timeout_s)):
+                    said = await self._asked_version()
+            except OSError:
+                said = ""
+            # Without a database of ClamAV's own there is no number, and so nothing that tells of a change.
+            self._version = said if "/" in said else ""
+        return self._version
+
+    async def _asked_version(self) -> str:
+        session = await self._session()
+        said = ""
+        try:
+            said = await session.version()
+        finally:
+            if said:
+                self._keep(session)
+            else:
+                session.end()
+        return said
+
+    def close(self) -> None:
+        """End the sessions that are kept open."""
+        while self._idle:
+            self._idle.pop().end()
 
     async def answers_ping(self) -> bool:
         """Whether clamd is there and well."""
@@ -118,32 +94,103 @@ class Clamd:
         except (OSError, EOFError, asyncio.LimitOverrunError):
             return False
 
+    async def _scanned(self, part: Part) -> Report:
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                exchange = await self._exchange(part)
+        except TimeoutError:
+            return await self._blame(Fault.CONTENT, f"no answer within {self.timeout_s:g} s")
+        except asyncio.LimitOverrunError:
+            return unchecked(Fault.SCANNER, "answer of clamd not understood: it does not end")
+        except OSError as error:
+            return unchecked(Fault.SCANNER, f"clamd at {self.address} cannot be reached: {error.strerror or error}")
+        if exchange.reply is None:
+            if exchange.complete:
+                return await self._blame(Fault.CONTENT, "clamd broke off without an answer")
+            return await self._blame(Fault.LIMIT, "too large for the scanner: it broke off")
+        report = parse(exchange.reply)
+        if not exchange.complete and not report.name and report.fault is Fault.NONE:
+            return unchecked(Fault.SCANNER, "clamd answered before it had the content")
+        return report
 
-def _frames(part: Part) -> Iterator[bytes]:
-    """INSTREAM: the command, chunks that their length precedes, and a chunk of no length."""
-    yield b"zINSTREAM\0"
-    for chunk in part.stream(CHUNK_BYTES):
-        if chunk:
-            yield len(chunk).to_bytes(4, "big") + chunk
-    yield bytes(4)
+    async def _exchange(self, part: Part) -> Exchange:
+        """Ask over a session that is open already, or over a new one where there is none or it had ended."""
+        session = await self._session()
+        kept = session.asked > 0
+        exchange = await self._over(session, part)
+        if kept and exchange.reply is None:
+            exchange = await self._over(Session(*await self.address.open()), part)
+        return exchange
+
+    async def _over(self, session: Session, part: Part) -> Exchange:
+        exchange = None
+        try:
+            exchange = await session.scan(part)
+        finally:
+            if exchange is not None and exchange.complete and exchange.reply is not None:
+                self._keep(session)
+            else:
+                session.end()
+        return exchange
+
+    async def _session(self) -> Session:
+        if self._loop is not asyncio.get_running_loop():
+            self._idle, self._loop = [], asyncio.get_running_loop()
+        while self._idle:
+            session = self._idle.pop()
+            if session.usable:
+                return session
+            session.end()
+        return Session(*await self.address.open())
+
+    def _keep(self, session: Session) -> None:
+        session.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(session)
+
+    async def _blame(self, fault: Fault, detail: str) -> Report:
+        well = await self.answers_ping()
+        return unchecked(fault, detail) if well else unchecked(Fault.SCANNER, f"{detail}, nor does it answer a PING")
 
 
-async def _send(part: Part, writer: asyncio.StreamWriter, answer: asyncio.Task[bytes | None]) -> bool:
-    """Send the content; False where clamd answered or broke off before it had all of it."""
-    try:
-        for frame in _frames(part):
-            writer.write(frame)
-            await writer.drain()
-            if answer.done():
-                return False
-    except ConnectionError:
-        return False
-    return True
+@define(eq=False)
+class Clamd:
+    """The engine: clamds in order of preference. One that is not well gives way to the next."""
+
+    servers: Sequence[ClamdServer]
+    max_bytes: int = 100 * 1024 * 1024
+    name: str = "clamd"
+    at_once: int = 4
+
+    async def version(self) -> str:
+        """See `Engine`: every clamd may answer, so what one of them says is kept for all only if all are equal."""
+        versions = {await server.version() for server in self.servers}
+        only = versions.pop() if len(versions) == 1 else ""
+        return only and f"{only} max_bytes={self.max_bytes}"
+
+    async def scan(self, part: Part) -> Report:
+        """Judge the content of ``part`` (see `Engine`)."""
+        if part.size > self.max_bytes:
+            return unchecked(Fault.LIMIT, f"too large for the scanner: {part.size} bytes, allowed: {self.max_bytes}")
+        fresh = [server for server in self.servers if not server.rests]
+        details = []
+        for server in fresh or self.servers:
+            report = await server.scan(part)
+            if report.fault is not Fault.SCANNER:
+                return report
+            details.append(report.detail)
+        return unchecked(Fault.SCANNER, "; ".join(details))
+
+    def close(self) -> None:
+        """See `Engine`."""
+        for server in self.servers:
+            server.close()
 
 
-async def _answer(reader: asyncio.StreamReader) -> bytes | None:
-    """The answer without its NUL, or None where the connection ends before that."""
-    try:
-        return (await reader.readuntil(b"\0"))[:-1]
-    except (ConnectionError, EOFError):
-        return None
+def make(surroundings: Surroundings) -> tuple[Engine, ...]:
+    """The engine that ``antivirus.clamd`` asks for."""
+    settings = surroundings.settings
+    if not settings.clamd:
+        return ()
+    addresses = (ClamdAddress.parse(text).under(surroundings.context.base) for text in settings.clamd)
+    servers = tuple(ClamdServer(address, settings.clamd_timeout_s) for address in addresses)
+    return (Clamd(servers, settings.clamd_max_bytes),)

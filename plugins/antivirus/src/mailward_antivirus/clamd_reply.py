@@ -12,8 +12,6 @@ import re
 
 from mailward_antivirus.report import CLEAR, Fault, Report, ScanStatus, unchecked
 
-MAX_REPLY_BYTES = 4096
-
 _FOUND = re.compile(r"stream: ([!-~](?:[ -~]*[!-~])?) FOUND")
 _ERROR = re.compile(r"([ -~]+) ERROR")
 _EXTENDED = re.compile(r"\([0-9a-fA-F]{32,64}:\d+\)$")

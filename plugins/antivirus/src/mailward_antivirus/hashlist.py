@@ -10,8 +10,6 @@ that start with ``#`` are passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Literal
 
 from attrs import field, frozen
@@ -21,7 +19,7 @@ from mailward import Part
 _LINE = re.compile(r"([0-9A-Fa-f]+):(\d{1,15}|\*):([^:\s][^:]*)((?::\d+){0,2})")
 Algorithm = Literal["md5", "sha1", "sha256"]
 _ALGORITHMS: dict[str, dict[int, Algorithm]] = {".hdb": {32: "md5"}, ".hsb": {40: "sha1", 64: "sha256"}}
-_FORMS = {".hdb": "md5:size:name", ".hsb": "sha1:size:name or sha256:size:name"}
+FORMS = {".hdb": "md5:size:name", ".hsb": "sha1:size:name or sha256:size:name"}
 ANY_SIZE = -1
 
 
@@ -51,44 +49,25 @@ class Digests:
 
 @frozen
 class HashList:
-    """The signatures of all files named in the settings, one `Digests` for each algorithm that occurs."""
+    """The signatures of all files, one `Digests` for each algorithm that occurs."""
 
-    digests: tuple[Digests, ...] = ()
+    digests: dict[Algorithm, Digests] = field(factory=dict)
 
-    @classmethod
-    def load(cls, paths: Iterable[Path]) -> HashList:
-        """Read the files; ValueError names file and line of what cannot be read."""
-        made: dict[Algorithm, Digests] = {}
-        for path in paths:
-            suffix = path.suffix.lower()
-            if suffix not in _FORMS:
-                raise ValueError(
-                    f"signatures: {path} is of no known form; allowed: file names that end in .hdb or .hsb"
-                )
-            try:
-                text = path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"signatures: {path} cannot be read: {error}") from error
-            for number, line in enumerate(text.split("\n"), 1):
-                if line.strip() and not line.startswith("#"):
-                    _take(line.strip(), f"signatures: {path}, line {number}", suffix, made)
-        return cls(tuple(made.values()))
+    def add(self, suffix: str, line: str) -> None:
+        """Take in one line of a file whose name ends in ``suffix``. ValueError says what is wrong with it."""
+        match = _LINE.fullmatch(line)
+        algorithm = _ALGORITHMS[suffix].get(len(match[1])) if match else None
+        if match is None or algorithm is None:
+            raise ValueError(f"{line[:100]!r} is no signature; allowed: {FORMS[suffix]}, size a number or *")
+        digests = self.digests.setdefault(algorithm, Digests(algorithm))
+        digests.add(ANY_SIZE if match[2] == "*" else int(match[2]), bytes.fromhex(match[1]), match[3])
 
     def find(self, part: Part) -> str | None:
         """The name of the virus that the content of ``part`` is, or None."""
-        for digests in self.digests:
+        for digests in self.digests.values():
             if name := digests.find(part):
                 return name
         return None
 
     def __len__(self) -> int:
-        return sum(len(digests.names) for digests in self.digests)
-
-
-def _take(line: str, where: str, suffix: str, made: dict[Algorithm, Digests]) -> None:
-    match = _LINE.fullmatch(line)
-    algorithm = _ALGORITHMS[suffix].get(len(match[1])) if match else None
-    if match is None or algorithm is None:
-        raise ValueError(f"{where}: {line[:100]!r} is no signature; allowed: {_FORMS[suffix]}, size a number or *")
-    digests = made.setdefault(algorithm, Digests(algorithm))
-    digests.add(ANY_SIZE if match[2] == "*" else int(match[2]), bytes.fromhex(match[1]), match[3])
+        return sum(len(digests.names) for digests in self.digests.values())

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import ClassVar
 
-from mailward import Check, Decision, Finding, Kind, Message, Part, Plugin, Repair, ReplaceContent, Scan, hookimpl
-from mailward_antivirus.clamd import Clamd, ClamdAddress
-from mailward_antivirus.hashlist import HashList
-from mailward_antivirus.remedy import KINDS, remedy, with_text
-from mailward_antivirus.report import Engine
+from mailward import (
+    Action,
+    Check,
+    Decision,
+    Delete,
+    DeletePart,
+    Edit,
+    Finding,
+    Kind,
+    Message,
+    Part,
+    Place,
+    Placeholder,
+    Plugin,
+    Repair,
+    ReplaceContent,
+    ReplacePart,
+    Scan,
+    hookimpl,
+)
+from mailward_antivirus.clamd_address import ClamdAddress
+from mailward_antivirus.inspection import checks
+from mailward_antivirus.remedy import KINDS, at_root, remedy, unrepaired, with_text
+from mailward_antivirus.repairing import Workshop
+from mailward_antivirus.report import ScanStatus
 from mailward_antivirus.scanning import Hit, scan_all
+from mailward_antivirus.selection import Selection
 from mailward_antivirus.settings import AntivirusSettings
-from mailward_antivirus.signatures import Signatures
+from mailward_antivirus.supply import Supply
+
+_TO_REPAIR = (Kind.INFECTED, Kind.SUSPICIOUS)
 
 
 class Antivirus(Plugin):
@@ -26,74 +49,104 @@ class Antivirus(Plugin):
     version: ClassVar[str] = "0.1.0"
 
     settings: AntivirusSettings
-    engines: tuple[Engine, ...]
+    supply: Supply
 
     def setup(self) -> None:
-        """Load the signatures and make the engines ready."""
-        self._equip()
+        """Load the signatures and make the engines ready; the gateway scans nothing, so it has none."""
+        self._selection = Selection.of(self.settings)
+        self.supply = Supply(self.settings, self.context)
+        if self.context.place is not Place.GATEWAY:
+            self.supply.load()
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether an engine speaks to another host, or by TCP to this one: the process needs the network then."""
+        return any(ClamdAddress.parse(text).host for text in self.settings.clamd)
 
     @hookimpl
     def reload(self) -> None:
-        """Read the hash lists again; where one is bad, the old ones stay."""
-        self._equip()
+        """Read signatures and definitions again; where one is bad, the old ones stay."""
+        if self.context.place is not Place.GATEWAY:
+            self.supply.load()
+
+    @hookimpl
+    async def stop(self) -> None:
+        """End the connections that engines keep open."""
+        for engine in self.supply.equipment.engines:
+            engine.close()
 
     @hookimpl
     async def check(self) -> AsyncIterator[Check]:
-        """Whether clamd answers, and what is known without it."""
-        known = 0
-        for engine in self.engines:
-            if isinstance(engine, Clamd):
-                up = await engine.answers_ping()
-                detail = f"clamd at {engine.address} {'answers' if up else 'does not answer'}"
-                yield Check("clamd", up, detail, "start clamd, or correct antivirus.clamd; until then mail is deferred")
-            elif isinstance(engine, Signatures):
-                known = len(engine.hashes)
-        detail = f"{known} signatures{' and the EICAR test file' if self.settings.eicar else ''}"
-        enough = bool(known or self.settings.clamd)
-        advice = "name hash lists in antivirus.signatures, or a scanner in antivirus.clamd"
-        yield Check("signatures", enough, detail, advice, warning=True)
+        """Whether the scanners answer, and what is known without them."""
+        async for row in checks(self.supply):
+            yield row
 
     @hookimpl
     async def scan_message(self, message: Message, scan: Scan) -> list[Finding]:
         """One finding for each part and engine that is not clear."""
-        return [self._finding(hit) for hit in await scan_all(self.engines, message.walk())]
+        equipment = self.supply.refresh()
+        hits = await scan_all(equipment.engines, message.walk(), self._selection, self.supply.cache)
+        found = [finding for hit in hits for finding in self._findings(hit)] if hits else []
+        if self.supply.problem:
+            action = self.settings.on_unavailable
+            detail = self.supply.problem
+            found.append(self.finding("definitions", message.root, kind=Kind.UNCHECKED, detail=detail, action=action))
+        return found
 
     @hookimpl
     async def disposition(self, message: Message, findings: tuple[Finding, ...], scan: Scan) -> list[Decision]:
         """Put repaired content in the place of what `scan_message` found repairable (SAV-AV-04)."""
-        wanted = [f for f in findings if f.plugin == self.name and f.kind is Kind.INFECTED and f.action is None]
+        wanted = [f for f in findings if f.plugin == self.name and f.kind in _TO_REPAIR and f.action is None]
         if not wanted:
             return []
         parts = {part.path: part for part in message.walk()}
         return [await self._repair(finding, parts[finding.part]) for finding in wanted]
 
-    def _equip(self) -> None:
-        paths = [self.context.resolve_path(path) for path in self.settings.signatures]
-        engines: list[Engine] = [Signatures(HashList.load(paths), self.settings.eicar)]
-        if self.settings.clamd:
-            address = ClamdAddress.parse(self.settings.clamd).under(self.context.base)
-            engines.append(Clamd(address, self.settings.clamd_timeout_s, self.settings.clamd_max_bytes))
-        self.engines = tuple(engines)
+    @property
+    def _workshop(self) -> Workshop:
+        return Workshop(self.supply.equipment.engines, self.supply.equipment.repairers)
 
-    def _finding(self, hit: Hit) -> Finding:
-        action = remedy(self.settings, hit.report, hit.part)
-        return self.finding(
-            hit.engine,
-            hit.part,
-            kind=KINDS[hit.report.status],
-            name=hit.report.name,
-            detail=hit.report.detail,
-            # A repair needs the content, which no finding carries: `disposition` decides it.
-            action=None
-            if isinstance(action, Repair)
-            else with_text(action, self.settings, hit.report, hit.part, self.context.hostname),
+    def _findings(self, hit: Hit) -> Iterator[Finding]:
+        report, part = hit.report, hit.part
+        for trait in report.traits:
+            yield self.finding(
+                hit.engine, part, kind=Kind.NOTE, name=trait.name, score=trait.score, detail=trait.evidence
+            )
+        if report.status is ScanStatus.CLEAR:
+            return
+        kind = KINDS[report.status]
+        action: Action = remedy(
+            self.settings, report, part, can_repair=kind in _TO_REPAIR and self._workshop.may_repair(part, report)
+        )
+        detail = report.detail
+        if kind is Kind.INFECTED and self.settings.mass_mailers:
+            mask = self.supply.equipment.mass_mailers.which(report.name)
+            if mask is not None:
+                action, detail = self.settings.on_mass_mailer, f"mass mailer: {mask}"
+        # A repair needs the content, which no finding carries: `disposition` decides it.
+        given = None if isinstance(action, Repair) else self._worded(action, report.name, kind, part)
+        yield self.finding(
+            hit.engine, part, kind=kind, name=report.name, score=report.score, detail=detail, action=given
         )
 
+    def _worded(self, action: Action, name: str, kind: Kind, part: Part) -> Action:
+        return with_text(action, self.settings, name, kind, part, self.context.hostname)
+
     async def _repair(self, finding: Finding, part: Part) -> Decision:
-        """The decision for one repairable part; without the content after all, what is left over is not delivered."""
-        engine = next(engine for engine in self.engines if engine.name == finding.rule)
-        repaired = (await engine.scan(part)).repaired
-        if repaired is None:
-            return Decision(self.settings.on_unremoved, (), (finding,), reason=f"{finding.name} could not be repaired")
-        edit = ReplaceContent(part.path, repaired)
-        return Decision(Repair(), (edit,), (finding,), reason=f"{finding.name} repaired")
+        """The decision for one repairable part; where the repair comes to nothing, the next action of the chain."""
+        treatment = await self._workshop.repair(part, finding.kind, finding.rule, finding.name)
+        if treatment.content is not None:
+            edit = ReplaceContent(part.path, treatment.content)
+            return Decision(Repair(), (edit,), (finding,), reason=f"{finding.name} repaired: {treatment.detail}")
+        action = self._worded(at_root(unrepaired(self.settings, part), part), finding.name, finding.kind, part)
+        reason = f"{finding.name} could not be repaired: {treatment.detail}".removesuffix(": ")
+        return Decision(action, _edits(action, part), (finding,), reason=reason)
+
+
+def _edits(action: Action, part: Part) -> tuple[Edit, ...]:
+    match action:
+        case Delete():
+            return (DeletePart(part.path),)
+        case Placeholder(text=text):
+            return (ReplacePart(part.path, text),)
+    return ()

@@ -1,17 +1,14 @@
-"""What an engine is, and what it says about one part (KAV-SCN-01)."""
+"""What is said about one part: statuses, faults, traits and the report that holds them (KAV-SCN-01)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
 
 from attrs import field, frozen
 
-from mailward import Part
-
 
 class ScanStatus(StrEnum):
-    """The statuses of an object, those of KAV-SCN-01 that an engine can give."""
+    """The statuses of an object (KAV-SCN-01). ``FILTERED``: not scanned, because the settings leave it out."""
 
     CLEAR = "clear"
     INFECTED = "infected"
@@ -19,6 +16,7 @@ class ScanStatus(StrEnum):
     SUSPICIOUS = "suspicious"
     PROTECTED = "protected"
     ERROR = "error"
+    FILTERED = "filtered"
 
 
 class Fault(StrEnum):
@@ -35,11 +33,24 @@ class Fault(StrEnum):
 
 
 @frozen
+class Trait:
+    """One reason behind a report: what was seen, its weight, and the evidence (where it stands, what it says).
+
+    Each becomes a finding of its own, a note beside the finding of the report.
+    """
+
+    name: str
+    score: float = 0.0
+    evidence: str = ""
+
+
+@frozen
 class Report:
     """One engine on one content.
 
     ``name`` is the virus or the scanner's word for it, ``repaired`` the content without the virus
-    (only with `ScanStatus.DISINFECTED`), ``fault`` is set with `ScanStatus.ERROR` alone.
+    (only with `ScanStatus.DISINFECTED`), ``fault`` is set with `ScanStatus.ERROR` alone. ``score`` is
+    the weight where the engine weighs, ``traits`` what it weighed; a clear report may have traits too.
     """
 
     status: ScanStatus = ScanStatus.CLEAR
@@ -47,6 +58,8 @@ class Report:
     detail: str = ""
     fault: Fault = Fault.NONE
     repaired: bytes | None = field(default=None, repr=False)
+    score: float = 0.0
+    traits: tuple[Trait, ...] = ()
 
     @property
     def final(self) -> bool:
@@ -60,28 +73,3 @@ CLEAR = Report()
 def unchecked(fault: Fault, detail: str, name: str = "") -> Report:
     """The report of an engine that has no answer, and why."""
     return Report(ScanStatus.ERROR, name, detail, fault)
-
-
-class Engine(Protocol):
-    """Something that judges content.
-
-    Only the content may matter, never where it stands: what is said about a content holds for every
-    part of the message that has it. An engine answers every question with a report; it raises only where it is broken.
-    """
-
-    @property
-    def name(self) -> str:
-        """The engine's name: the rule in findings and log."""
-        ...
-
-    @property
-    def at_once(self) -> int:
-        """How many contents of one message may be scanned at a time.
-
-        1 for what only computes: it is asked about every part. Others are asked once for each content.
-        """
-        ...
-
-    async def scan(self, part: Part) -> Report:
-        """Judge the content of ``part``."""
-        ...

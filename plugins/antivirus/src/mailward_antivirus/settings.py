@@ -1,12 +1,9 @@
-"""The settings of the antivirus plugin, and what they may hold."""
+"""The settings of the antivirus plugin."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import jinja2
 from attrs import frozen
 
 from mailward import (
@@ -14,17 +11,19 @@ from mailward import (
     ByteSize,
     Defer,
     Delete,
+    Deliver,
     Drop,
     Hold,
-    PartAction,
-    Placeholder,
+    Masks,
     Repair,
     Seconds,
     Template,
     between,
     setting,
 )
-from mailward_antivirus.clamd import ClamdAddress
+from mailward_antivirus import rules
+from mailward_antivirus.clamd_address import addresses
+from mailward_antivirus.rules import Choice, Use
 
 REPLACEMENT = (
     '{{ filename or "A part of this message" }} was removed by {{ hostname }}: '
@@ -32,77 +31,74 @@ REPLACEMENT = (
 )
 
 
-def _chain(instance: object, attribute: Any, actions: Sequence[Action]) -> None:
-    """SAV-AV-04: repairs first, then at most one action that always works."""
-    if not actions:
-        raise ValueError("is empty; allowed: repair, then one other action")
-    for place, action in enumerate(actions[:-1]):
-        if not isinstance(action, Repair):
-            raise ValueError(
-                f"{actions[place + 1]} is never reached, for {action} always applies; on_unremoved is "
-                "for what could be neither repaired nor removed; allowed: repair, then one other action"
-            )
-    _texts(actions)
-
-
-def _not_repair(instance: object, attribute: Any, action: Action) -> None:
-    """Nothing can be repaired in what is only suspicious or was not checked."""
-    if isinstance(action, Repair):
-        raise ValueError("repair is for infected parts alone; allowed: every other action")
-    _texts((action,))
-
-
-def _whole(instance: object, attribute: Any, action: Action) -> None:
-    """What is left over cannot be handled by taking it out once more."""
-    if isinstance(action, PartAction):
-        raise ValueError(f"{action} is an action on a part; allowed: an action on the message, as drop or hold")
-
-
-def _texts(actions: Sequence[Action]) -> None:
-    for action in actions:
-        if isinstance(action, Placeholder):
-            try:
-                Template(action.text)
-            except jinja2.TemplateSyntaxError as error:
-                raise ValueError(f"text of placeholder, line {error.lineno}: {error.message}") from error
-
-
-def _clamd(instance: object, attribute: Any, text: str) -> None:
-    if text:
-        ClamdAddress.parse(text)
-
-
 @frozen
 class AntivirusSettings:
     """``[antivirus]``: what is scanned by, and what happens to what is found."""
 
     on_infected: tuple[Action, ...] = setting(
-        (Repair(), Delete()), validator=_chain, help="what happens to an infected part: repair, then one other action"
+        (Repair(), Delete()),
+        validator=rules.chain,
+        help="what happens to an infected part: repair, then one other action",
     )
     on_unremoved: Action = setting(
-        Drop(), validator=_whole, help="what happens to a message whose infected part was neither repaired nor removed"
+        Drop(),
+        validator=rules.whole,
+        help="what happens to a message whose infected part was neither repaired nor removed",
     )
     on_suspicious: Action = setting(
-        Hold(), validator=_not_repair, help="what happens to what may be a virus without being a known one"
+        Hold(),
+        validator=rules.one,
+        help="what happens to what may be a virus without being a known one; what repair cannot mend is treated as "
+        "infected",
     )
     on_encrypted: Action = setting(
-        Delete(), validator=_not_repair, help="what happens to a part that the scanner reports as encrypted"
+        Delete(), validator=rules.not_repair, help="what happens to a part that a scanner reports as encrypted"
     )
     on_unchecked: Action = setting(
         Hold(),
-        validator=_not_repair,
+        validator=rules.not_repair,
         help="what happens to a part that cannot be scanned: too large, damaged, slow",
     )
     on_unavailable: Action = setting(
-        Defer(), validator=_not_repair, help="what happens while the scanner is down or not well"
+        Defer(), validator=rules.not_repair, help="what happens while a scanner is down or not well"
+    )
+    on_filtered: Action = setting(
+        Deliver(), validator=rules.not_repair, help="what happens to a part that is not scanned by choice"
     )
     replacement: Template = setting(
         Template(REPLACEMENT),
         help="text of a placeholder without one of its own; names: filename, virus, reason, part, hostname",
     )
+    scan: Choice = setting(
+        Choice.ALL, help="which files are scanned: all, only those with, or all but those with one of extensions"
+    )
+    extensions: tuple[str, ...] = setting(
+        (), validator=rules.extensions, help='list for scan: ".exe", "" for files without one, or ".com;.exe;;"'
+    )
+    open_excluded_containers: bool = setting(
+        True, help="scan the members of a container whose own extension is left out"
+    )
+    scan_names: Masks = setting(Masks(), help="only parts of these file names are scanned; empty: all")
+    skip_names: Masks = setting(Masks(), help="parts of these file names are not scanned")
+    scan_types: Masks = setting(Masks(), help="only parts of these MIME types are scanned; empty: all")
+    skip_types: Masks = setting(Masks(), help="parts of these MIME types are not scanned")
     eicar: bool = setting(True, help="find the EICAR test file, and its variants with a prefix")
-    signatures: tuple[Path, ...] = setting((), help="hash lists in ClamAV's .hdb and .hsb forms")
-    clamd: str = setting("", validator=_clamd, help="clamd: unix:/path/of/socket or host:port; empty: off")
+    signatures: tuple[Path, ...] = setting((), help="signatures in ClamAV's .hdb, .hsb and .ndb forms")
+    definitions: Use = setting(
+        Use.OPTIONAL, help="sets of definitions: not used, used where there is one, or nothing is clean without one"
+    )
+    mass_mailers: bool = setting(True, help="drop a message whose virus mails itself, by its name")
+    on_mass_mailer: Action = setting(
+        Drop(), validator=rules.whole, help="what happens to a message with a virus that mails itself"
+    )
+    scan_cache_bytes: ByteSize = setting(
+        ByteSize(16 * 1024 * 1024),
+        validator=rules.none_or_between(64 * 1024, 4 * 1024**3),
+        help="size of the file of answers that all scan processes share; 0: none are kept",
+    )
+    clamd: tuple[str, ...] = setting(
+        (), validator=addresses, help="clamds in order of preference: unix:/path/of/socket or host:port"
+    )
     clamd_timeout_s: Seconds = setting(
         Seconds(30.0), validator=between(0.1, 3600), help="time for one part at clamd; then it counts as unchecked"
     )

@@ -1,0 +1,55 @@
+"""What ``mailward check`` is told: whether the scanners answer, and what is known without them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+from mailward import Check
+from mailward_antivirus.clamd import Clamd
+from mailward_antivirus.signatures import Signatures
+from mailward_antivirus.supply import Supply
+
+
+async def checks(supply: Supply) -> AsyncIterator[Check]:
+    """One row for each scanner, for signatures, definitions, and the answers that are kept."""
+    known = scanners = 0
+    unsupported: tuple[tuple[str, int], ...] = ()
+    for engine in supply.equipment.engines:
+        if isinstance(engine, Clamd):
+            for server in engine.servers:
+                scanners += 1
+                up = await server.answers_ping()
+                detail = f"clamd at {server.address} {'answers' if up else 'does not answer'}"
+                advice = "start clamd, or correct antivirus.clamd; while no clamd answers, on_unavailable applies"
+                yield Check("clamd", up, detail, advice)
+        elif isinstance(engine, Signatures):
+            known, unsupported = len(engine.known), engine.known.unsupported
+    detail = f"{known} signatures{' and the EICAR test file' if supply.settings.eicar else ''}"
+    advice = "name lists in antivirus.signatures, load definitions, or name a scanner in antivirus.clamd"
+    yield Check("signatures", bool(known or scanners), detail, advice, warning=True)
+    for row in (*_unsupported(unsupported), *_definitions(supply), *_cache(supply)):
+        yield row
+
+
+def _unsupported(features: tuple[tuple[str, int], ...]) -> Iterator[Check]:
+    if features:
+        detail = "not carried out: " + ", ".join(f"{count} with {feature}" for feature, count in features)
+        yield Check("signatures", False, detail, "give these lists to a clamd", warning=True)
+
+
+def _definitions(supply: Supply) -> Iterator[Check]:
+    if supply.problem:
+        yield Check("definitions", False, supply.problem, "load a set that is whole: mailward definitions load FOLDER")
+    elif supply.trouble:
+        yield Check("definitions", False, supply.trouble, "load a set that is whole: mailward definitions load FOLDER")
+    elif supply.equipment.definitions:
+        yield Check("definitions", True, f"version {supply.equipment.definitions.version}")
+
+
+def _cache(supply: Supply) -> Iterator[Check]:
+    cache = supply.cache() if supply.settings.scan_cache_bytes and len(supply.equipment.engines) > 1 else None
+    if cache is not None:
+        figures = cache.figures()
+        asked = figures.hits + figures.misses
+        share = f", {100 * figures.hits / asked:.0f}% of {asked}" if asked else ""
+        yield Check("scan cache", True, f"{figures.hits} answers kept and used again{share}")
