@@ -69,7 +69,8 @@ def test_what_could_not_be_checked_is_status_3(run: Run, files: Path) -> None:
     done = run("scan", "locked.eml")
     assert done.status == 3
     assert "encrypted: core.encrypted" in done.out
-    assert "verdict: hold" in done.out
+    assert "verdict: deliver, 1 edit" in done.out
+    assert "by content: encrypted" in done.out
 
 
 def test_of_several_files_the_gravest_decides(run: Run, files: Path) -> None:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         RemoveHeader,
         ReplaceContent,
         ReplacePart,
+        edits_of,
     )
     from mailward.values.envelope import Envelope, MessageInfo, Recipient, Sender, Session
     from mailward.values.errors import (
@@ -179,6 +180,7 @@ __all__ = [
     "Verdict",
     "WorkerDied",
     "between",
+    "edits_of",
     "hookimpl",
     "mask_regex",
     "printable",
@@ -250,6 +252,7 @@ _HOMES = {
     "RemoveHeader": "mailward.values.edit",
     "ReplaceContent": "mailward.values.edit",
     "ReplacePart": "mailward.values.edit",
+    "edits_of": "mailward.values.edit",
     "Envelope": "mailward.values.envelope",
     "MessageInfo": "mailward.values.envelope",
     "Recipient": "mailward.values.envelope",

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from mailward.values.envelope import Envelope
     from mailward.values.finding import Finding
 
-_DEFINITE = frozenset(("infected", "suspicious", "spam", "content", "refused", "malformed"))
+_DEFINITE = frozenset(("infected", "suspicious", "spam", "content", "filtered", "refused", "malformed"))
 _STYLES = {
-    **dict.fromkeys(("infected", "suspicious", "spam", "content", "refused", "failure"), "failure"),
+    **dict.fromkeys(("infected", "suspicious", "spam", "content", "filtered", "refused", "failure"), "failure"),
     **dict.fromkeys(("encrypted", "unchecked", "limit", "ambiguous", "malformed"), "warning"),
     "note": "dim",
 }

@@ -10,15 +10,11 @@ from mailward.engine.core_settings import DispositionSettings
 from mailward.values.action import (
     RANK,
     Action,
-    Delete,
     Deliver,
     Drop,
     Forward,
     MessageAction,
     PartAction,
-    Placeholder,
-    Repair,
-    Tag,
 )
 from mailward.values.decision import Decision
 from mailward.values.edit import (
@@ -30,6 +26,7 @@ from mailward.values.edit import (
     RemoveHeader,
     ReplaceContent,
     ReplacePart,
+    edits_of,
 )
 from mailward.values.finding import Finding, Kind
 
@@ -70,21 +67,10 @@ def decisions_of(
             reason = (
                 f"{finding.rule}: {finding.name or finding.detail}" if finding.name or finding.detail else finding.rule
             )
-            made.append(Decision(action, _edits(action, finding), (finding,), finding.plugin, reason, finding.shadow))
+            made.append(
+                Decision(action, edits_of(action, finding.part), (finding,), finding.plugin, reason, finding.shadow)
+            )
     return made
-
-
-def _edits(action: Action, finding: Finding) -> tuple[Edit, ...]:
-    match action:
-        case Delete() | Repair() if finding.part:
-            return (DeletePart(finding.part),)
-        case Placeholder(text=text) if finding.part or text:
-            return (ReplacePart(finding.part, text),)
-        case Tag(subject=subject, headers=headers):
-            prefix: tuple[Edit, ...] = (PrefixSubject(subject),) if subject else ()
-            return prefix + tuple(AddHeader(name, value) for name, value in headers)
-        case _:
-            return ()
 
 
 def message_action(decision: Decision) -> MessageAction:

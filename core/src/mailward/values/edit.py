@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from mailward.values.action import Action, Delete, Placeholder, Repair, Tag
+
 
 @frozen
 class Edit:
@@ -87,3 +89,21 @@ class Splice:
     start: int
     end: int
     data: bytes
+
+
+def edits_of(action: Action, part: str) -> tuple[Edit, ...]:
+    """The edits that carry out ``action`` on the part of this path (empty: the whole message).
+
+    Repairs need new content (`ReplaceContent`); without it the part goes. Actions on the message, and
+    taking out a whole one, are no edits.
+    """
+    match action:
+        case Delete() | Repair() if part:
+            return (DeletePart(part),)
+        case Placeholder(text=text) if part or text:
+            return (ReplacePart(part, text),)
+        case Tag(subject=subject, headers=headers):
+            prefix: tuple[Edit, ...] = (PrefixSubject(subject),) if subject else ()
+            return prefix + tuple(AddHeader(name, value) for name, value in headers)
+        case _:
+            return ()

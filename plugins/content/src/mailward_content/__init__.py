@@ -1,6 +1,6 @@
-"""Content rules for Mailward (SAV-BLK, SMS-CONT): what a message may hold, whatever a scanner says of it.
+"""Content rules for Mailward (SAV-BLK, SMS-CONT, SMS-RULE, SMS-SET-05, KAV-SCN-06): what a message may hold.
 
-One module for each kind of rule; `ContentFilter` asks those that are enabled and turns what they
+One module for each kind of rule; `ContentFilter` asks those that are switched on and turns what they
 find into findings with the action of the settings.
 """
 

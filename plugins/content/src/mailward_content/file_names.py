@@ -1,7 +1,7 @@
 r"""The file name rule (SAV-BLK-03, SAV-BLK-04, SMS-CONT-03).
 
 Every name that any mail client could show for a part is looked at, and every name of every member
-of a container. What is acted on is the attachment: a hit inside an archive takes the whole archive.
+of a container.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from mailward import Action, Masks, Message, Part, PartKind, Template
+from mailward import Action, Masks, Message, Part, Scan, Template
+from mailward_content.attachment import Reach, by_target
 from mailward_content.rule import Hit
 
 _EXTENSIONS = (
@@ -23,12 +24,7 @@ _EXTENSIONS = (
 DEFAULT_NAMES = tuple(f"*.{extension}" for extension in _EXTENSIONS)
 """The 45 masks of SAV-BLK-04."""
 
-DEFAULT_TEXT = (
-    "{{ filename or 'An attachment' }} was removed by {{ hostname }}: files named {{ mask }} are not allowed.\n"
-)
-
-MAX_NAMED = 5
-"""How many matching names the detail of one finding spells out; the others are counted."""
+NAME_TEXT = "{{ filename or 'An attachment' }} was removed by {{ hostname }}: files named {{ mask }} are not allowed.\n"
 
 _WILD_ONLY = re.compile(r"[*?.\s]*")
 
@@ -54,47 +50,30 @@ def shapes(text: str, raw: str) -> Iterator[str]:
         yield raw.partition("\0")[0].replace("\\", "/").rpartition("/")[2].rstrip(". ")
 
 
-def attachment_of(part: Part) -> Part:
-    """The attachment that ``part`` belongs to: itself, or the outermost archive that it lies in.
-
-    Messages, multiparts and uuencoded files are no archives: what lies in them is an attachment.
-    """
-    found, node = part, part
-    while node.parent is not None:
-        if node.kind is PartKind.MEMBER:
-            found = node.parent
-        node = node.parent
-    return found
+def names_of(part: Part) -> list[str]:
+    """Everything that a receiving system may make of the names of a part, without repetitions."""
+    return list(dict.fromkeys(shape for name in part.names for shape in shapes(name.text, name.raw)))
 
 
 @frozen
 class FileNames:
-    """The rule with its settings."""
+    """The rule with its settings: ``masks`` are not let through, but for names that ``but`` matches."""
 
     masks: Masks
+    but: Masks
     action: Action
     text: Template
-    name: str = "file_name"
+    reach: Reach = Reach.ATTACHMENT
 
-    def look(self, message: Message) -> Iterator[Hit]:
+    def look(self, message: Message, scan: Scan) -> Iterator[Hit]:
         """One hit for each attachment that holds a matching name, in the order of the message."""
-        struck: dict[str, tuple[Part, list[tuple[str, str]]]] = {}
-        for part in message.walk():
-            found = self._match(part)
-            if found:
-                attachment = attachment_of(part)
-                where = "" if part is attachment else f" ({part.path})"
-                hit = (found[0], f"{found[1]!r}{where} matches {found[0]}")
-                struck.setdefault(attachment.path, (attachment, []))[1].append(hit)
-        for attachment, hits in struck.values():
-            more = f", and {len(hits) - MAX_NAMED} more" if len(hits) > MAX_NAMED else ""
-            yield Hit(attachment, hits[0][0], ", ".join(detail for _, detail in hits[:MAX_NAMED]) + more)
+        for path, mask, detail in by_target(self._matches(message), self.reach):
+            yield Hit("file_name", path, mask, detail, self.action, self.text)
 
-    def _match(self, part: Part) -> tuple[str, str] | None:
-        """The first mask that any name of the part matches, and that name."""
-        for name in part.names:
-            for shape in shapes(name.text, name.raw):
-                mask = self.masks.which(shape)
-                if mask is not None:
-                    return mask, shape
-        return None
+    def _matches(self, message: Message) -> Iterator[tuple[Part, str, str]]:
+        for part in message.walk():
+            for name in names_of(part):
+                mask = self.masks.which(name)
+                if mask is not None and not self.but.match(name):
+                    yield part, mask, repr(name)
+                    break

@@ -7,39 +7,30 @@ from typing import Protocol
 
 from attrs import frozen
 
-from mailward import Action, Message, Part, Template
+from mailward import Action, Kind, Message, Scan, Template
 
 
 @frozen
 class Hit:
-    """What a rule found: the part that is to be acted on, in the rule's own words.
+    """What a rule found.
 
-    ``name`` is the entry of the settings that matched, ``detail`` what it matched, for the log.
+    ``part`` is the path of what is to be acted on, empty for the message; ``name`` the entry of the
+    settings that matched, ``detail`` what it matched, for the log. ``action`` and ``text`` (of a
+    placeholder that has none of its own) are those of the rule; an action of None is left to the core.
     """
 
-    part: Part
+    rule: str
+    part: str
     name: str
     detail: str
+    action: Action | None
+    text: Template
+    kind: Kind = Kind.CONTENT
 
 
 class Rule(Protocol):
     """One kind of rule with its settings. It looks and names what it found; it changes nothing."""
 
-    @property
-    def name(self) -> str:
-        """The rule's name in findings and log."""
-        ...
-
-    @property
-    def action(self) -> Action:
-        """What happens to a hit."""
-        ...
-
-    @property
-    def text(self) -> Template:
-        """The text of a placeholder that has none of its own."""
-        ...
-
-    def look(self, message: Message) -> Iterator[Hit]:
-        """The hits in ``message``, at most one for each part to be acted on."""
+    def look(self, message: Message, scan: Scan) -> Iterator[Hit]:
+        """The hits in ``message``, at most one for each part to be acted on and entry of the settings."""
         ...

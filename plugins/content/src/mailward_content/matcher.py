@@ -1,0 +1,127 @@
+"""One matcher for all terms of all rules: a text is read once, however many rules there are.
+
+The longest plain stretch of every term goes into one Aho-Corasick automaton. Where it occurs, a term with
+wildcards is looked at closer. Regular expressions are one set of RE2, which takes linear time on any text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ahocorasick
+import re2
+
+from mailward_content.language import ANY_ONE, Term
+
+SET_BYTES = 64 * 1024 * 1024
+"""Memory that the set of regular expressions may take; beyond that each is asked by itself."""
+
+Finder = Callable[[str, int], int]
+"""Where a piece ends at its first occurrence from a position on; -1 where there is none."""
+
+
+class Matcher:
+    """Which of ``terms`` occur in a text; terms are named by their place in the sequence."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        """Compile the terms. Raises ValueError that names a regular expression which is none."""
+        numbered = list(enumerate(terms))
+        self._folded = _Plain([(n, term) for n, term in numbered if not term.regex and not term.cased])
+        self._cased = _Plain([(n, term) for n, term in numbered if not term.regex and term.cased])
+        self._regexes = _Regexes([(n, term) for n, term in numbered if term.regex])
+
+    def find(self, text: str) -> set[int]:
+        """The numbers of the terms that occur in ``text``."""
+        found = self._regexes.find(text) if self._regexes else set()
+        if self._folded or self._cased:
+            line = " ".join(text.split())
+            if self._cased:
+                found |= self._cased.find(line)
+            if self._folded:
+                found |= self._folded.find(line.casefold())
+        return found
+
+
+class _Plain:
+    """Terms without regular expressions, that are all looked for in the same form of a text."""
+
+    def __init__(self, terms: Sequence[tuple[int, Term]]) -> None:
+        by_trigger: dict[str, tuple[set[int], list[tuple[int, tuple[Finder, ...]]]]] = {}
+        for number, term in terms:
+            plain, wild = by_trigger.setdefault(term.trigger, (set(), []))
+            if term.is_plain:
+                plain.add(number)
+            else:
+                wild.append((number, tuple(map(_finder, term.pieces))))
+        self._entries = list(by_trigger.values())
+        self._automaton: Any = ahocorasick.Automaton()
+        for place, trigger in enumerate(by_trigger):
+            self._automaton.add_word(trigger, place)
+        if by_trigger:
+            self._automaton.make_automaton()
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def find(self, text: str) -> set[int]:
+        found: set[int] = set()
+        for place in {place for _, place in self._automaton.iter(text)}:
+            plain, wild = self._entries[place]
+            found |= plain
+            found.update(number for number, pieces in wild if _occurs(text, pieces))
+        return found
+
+
+def _finder(piece: str) -> Finder:
+    """How a piece without ``*`` is found."""
+    if ANY_ONE not in piece:
+        return lambda text, start: -1 if (at := text.find(piece, start)) < 0 else at + len(piece)
+    pattern = re.compile(".".join(map(re.escape, piece.split(ANY_ONE))), re.DOTALL)
+    return lambda text, start: -1 if (match := pattern.search(text, start)) is None else match.end()
+
+
+def _occurs(text: str, pieces: tuple[Finder, ...]) -> bool:
+    """Whether the pieces occur one after the other: each as early as it can, so the text is read once."""
+    at = 0
+    for find in pieces:
+        at = find(text, at)
+        if at < 0:
+            return False
+    return True
+
+
+class _Regexes:
+    """Regular expressions as one set of RE2."""
+
+    def __init__(self, terms: Sequence[tuple[int, Term]]) -> None:
+        options = re2.Options()
+        options.max_mem = SET_BYTES
+        options.log_errors = False
+        self._numbers = [number for number, _ in terms]
+        self._single = [_expression(term, options) for _, term in terms]
+        self._set = re2.Set.SearchSet(options)
+        for _, term in terms:
+            self._set.Add(term.regex)
+        self._set.Add("")  # occurs in every text: where it is not reported, the set ran out of memory
+        self._set.Compile()
+
+    def __bool__(self) -> bool:
+        return bool(self._numbers)
+
+    def find(self, text: str) -> set[int]:
+        data = text.encode("utf-8", "replace")
+        places = set(self._set.Match(data))
+        if len(self._numbers) not in places:
+            places = {place for place, single in enumerate(self._single) if single.search(data)}
+        places.discard(len(self._numbers))
+        return {self._numbers[place] for place in places}
+
+
+def _expression(term: Term, options: Any) -> Any:
+    try:
+        return re2.compile(term.regex, options)
+    except re2.error as error:
+        reason = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else error
+        raise ValueError(f"{term.written!r} is not a regular expression of RE2: {reason}") from error

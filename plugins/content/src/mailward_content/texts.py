@@ -1,0 +1,115 @@
+"""The texts of a message that rules look into, by where they stand (SMS-RULE-05)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from html import unescape
+
+from attrs import frozen
+
+from mailward import Message, Part, PartKind
+from mailward_content.file_types import is_object
+
+_SNIFFED_BYTES = 4096
+_XML_TYPES = ("application/xml", "image/svg+xml")
+_TEXT_TYPES = (*_XML_TYPES, "application/pgp", "application/mbox")
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]+")
+# An end that is missing is the end of the text, so that no start is looked at twice: linear in any text.
+_UNSHOWN = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style|template)\b[^<>]*>.*?(?:</\1\s*>|\Z)|<!\[CDATA\[|\]\]>",
+    re.DOTALL | re.IGNORECASE,
+)
+_BREAK = re.compile(
+    r"</?(?:p|div|br|hr|li|ul|ol|dl|dt|dd|td|th|tr|table|caption|h[1-6]|title|option|select|textarea|button|label"
+    r"|blockquote|pre|section|article|header|footer|main|nav|aside|address|center|form|fieldset|legend|iframe|img"
+    # paragraphs, breaks and cells of office documents
+    r"|w:p|w:br|w:tab|w:cr|a:p|a:br|si|row|c|v|text:p|text:h|text:tab|text:s|text:line-break|table:table-cell)"
+    r"(?:[\s/][^<>]*)?>",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<[^<>]*>")
+
+
+class Place(StrEnum):
+    """Where a rule looks."""
+
+    BODY = "body"
+    SUBJECT = "subject"
+    HEADERS = "headers"
+    ATTACHMENTS = "attachments"
+    MARKUP = "markup"
+
+
+@frozen
+class Text:
+    """One text, as it is shown: where it stands, and the part that it is of (None: the message's header)."""
+
+    place: Place
+    part: Part | None
+    text: str
+
+
+def texts_of(message: Message, places: Iterable[Place]) -> Iterator[Text]:
+    """Every text of ``message`` in ``places``, those of the header first; nothing else is decoded."""
+    wanted = frozenset(places)
+    if Place.SUBJECT in wanted:
+        for subject in message.headers.all("subject"):
+            yield Text(Place.SUBJECT, None, visible(subject))
+    if Place.HEADERS in wanted:
+        names = dict.fromkeys(message.headers.names)
+        fields = (f"{name}: {value}" for name in names for value in message.headers.all(name))
+        yield Text(Place.HEADERS, None, visible("\n".join(fields)))
+    if not wanted & {Place.BODY, Place.ATTACHMENTS, Place.MARKUP}:
+        return
+    for part in message.walk():
+        yield from _of_part(part, wanted)
+
+
+def _of_part(part: Part, wanted: frozenset[Place]) -> Iterator[Text]:
+    if not is_object(part) or part.opaque:
+        return
+    place = Place.BODY if is_body(part) else Place.ATTACHMENTS
+    marked = Place.MARKUP in wanted and place is Place.BODY
+    if (place not in wanted and not marked) or not is_text(part):
+        return
+    text = part.text
+    is_marked_up = part.declared_type == "text/html" or part.detected_type in ("text/html", *_XML_TYPES)
+    if place in wanted:
+        yield Text(place, part, visible(shown(text) if is_marked_up else text))
+    if marked and is_marked_up:
+        yield Text(Place.MARKUP, part, text)
+
+
+def is_body(part: Part) -> bool:
+    """Whether a part is a text that is shown with its message, of a forwarded message too."""
+    return (
+        part.kind is PartKind.LEAF
+        and part.declared_type.startswith("text/")
+        and part.disposition != "attachment"
+        and not part.filename
+    )
+
+
+def is_text(part: Part) -> bool:
+    """Whether a part holds text: by its declared type, else by its first bytes."""
+    if part.declared_type.startswith("text/"):
+        return True
+    detected = part.detected_type
+    if detected:
+        return detected.startswith("text/") or detected in _TEXT_TYPES
+    head = part.head(_SNIFFED_BYTES)
+    return b"\0" not in head or head[:2] in _UTF16_MARKS
+
+
+def visible(text: str) -> str:
+    """``text`` without characters that do not show, which hide words from a search."""
+    return text if text.isascii() else _INVISIBLE.sub("", text)
+
+
+def shown(markup: str) -> str:
+    """The text that a document in HTML or XML shows: words are not torn by tags within them."""
+    text = _TAG.sub("", _BREAK.sub("\n", _UNSHOWN.sub("", markup)))
+    return unescape(text) if "&" in text else text
