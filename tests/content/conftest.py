@@ -8,6 +8,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,24 @@ class Mails:
                 archive.writestr(name, content)
         return target.getvalue()
 
+    def locked(self, *names: str) -> bytes:
+        """A zip whose members say that they are encrypted."""
+        made = bytearray(self.zipped(*names))
+        for mark, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+            at = made.find(mark)
+            while at >= 0:
+                made[at + offset] |= 1
+                at = made.find(mark, at + 4)
+        return bytes(made)
+
+    def titled(self, *subjects: str) -> bytes:
+        """A message with these subject fields, as they stand."""
+        fields = "".join(f"Subject: {subject}\r\n" for subject in subjects).encode("utf-8", "surrogateescape")
+        return b"From: a@example.com\r\nTo: b@example.org\r\n" + fields + b"\r\ngood day\r\n"
+
+    def html(self, markup: str) -> bytes:
+        return HEAD + b"Content-Type: text/html; charset=utf-8\r\n\r\n" + markup.encode() + b"\r\n"
+
     def forwarded(self, raw: bytes) -> bytes:
         return self.parts(b"Content-Type: message/rfc822\r\n\r\n" + raw.replace(b"=_b", b"=_i"))
 
@@ -71,6 +90,36 @@ def judge(tmp_path: Path) -> Callable[..., Copy]:
                 return copy
 
         return asyncio.run(run())
+
+    return ask
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Callable[..., tuple[Copy, ...]]:
+    """What an engine with this ``[content]`` section makes of a raw message: a copy for each policy."""
+
+    def ask(raw: bytes, settings: str = "", envelope: Envelope | None = None, *, more: str = "") -> tuple[Copy, ...]:
+        path = tmp_path / "mailward.toml"
+        gateway = '[gateway]\nhostname = "mx.example.org"\n'
+        plugins = "" if more.startswith("plugins") else 'plugins = ["content"]\n'
+        path.write_text(f"{plugins}{more if not plugins else ''}\n{gateway}[content]\n{settings}\n{more if plugins else ''}")
+
+        async def run() -> tuple[Copy, ...]:
+            async with Engine.from_config(path) as engine:
+                return (await engine.judge(envelope or Envelope(), raw)).copies
+
+        return asyncio.run(run())
+
+    return ask
+
+
+@pytest.fixture
+def content(copies: Callable[..., tuple[Copy, ...]]) -> Callable[..., Copy]:
+    """The same where there is one copy."""
+
+    def ask(*arguments: Any, **more: Any) -> Copy:
+        (copy,) = copies(*arguments, **more)
+        return copy
 
     return ask
 
