@@ -101,8 +101,8 @@ def copies(tmp_path: Path) -> Callable[..., tuple[Copy, ...]]:
     def ask(raw: bytes, settings: str = "", envelope: Envelope | None = None, *, more: str = "") -> tuple[Copy, ...]:
         path = tmp_path / "mailward.toml"
         gateway = '[gateway]\nhostname = "mx.example.org"\n'
-        plugins = "" if more.startswith("plugins") else 'plugins = ["content"]\n'
-        path.write_text(f"{plugins}{more if not plugins else ''}\n{gateway}[content]\n{settings}\n{more if plugins else ''}")
+        head = 'plugins = ["content"]\n[gateway]\nhostname = "mx.example.org"\n'
+        path.write_text(f"{head}[content]\n{settings}\n{more}", encoding="utf-8")
 
         async def run() -> tuple[Copy, ...]:
             async with Engine.from_config(path) as engine:

@@ -60,7 +60,7 @@ CASES = {
     ),
     "filter": Case(
         "filter",
-        lambda mails: mails.attached("offence.mp3", OFFENCE * 9),
+        lambda mails: mails.parts(mails.file("", OFFENCE * 9, 'Content-Type: audio/mpeg; name="offence.mp3"\r\n')),
         'filter_names = ["*.mp3"]\non_filtered = ACTION',
     ),
     "limit": Case(

@@ -20,7 +20,7 @@ from mailward.engine.instance import Instance
 from mailward.engine.merge import decisions_of, merge
 from mailward.engine.policy import Policies, Policy
 from mailward.hooks.markers import HookInfo
-from mailward.hooks.scan import Scan
+from mailward.hooks.scan import Scan, filtered_paths
 from mailward.mime import CONTAINER_TYPES, EditError, Message, Part, resolve, unpack_zip
 from mailward.values.action import Defer, Drop, Reject
 from mailward.values.decision import Call, Copy, Decision, Verdict
@@ -54,6 +54,9 @@ def _sharers(waiting: list[_Draft]) -> list[_Draft]:
         return waiting[:1]
     if first.scan.findings_read:
         return [draft for draft in waiting if draft.found == first.found]
+    if first.scan.filtered_read:
+        filtered = filtered_paths(first.found)
+        return [draft for draft in waiting if filtered_paths(draft.found) == filtered]
     return waiting
 
 
@@ -98,7 +101,7 @@ class _Work:
         waiting = users
         while waiting:
             scan = waiting[0].scan
-            scan.envelope_read = scan.findings_read = False
+            scan.envelope_read = scan.findings_read = scan.filtered_read = False
             outcome = await self.ask(instance, hook, {**arguments, "scan": scan}, part)
             shares = _sharers(waiting)
             findings = (failure_finding(instance, outcome.call),) if outcome.failed else outcome.answers

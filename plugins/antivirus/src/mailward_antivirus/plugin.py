@@ -83,9 +83,11 @@ class Antivirus(Plugin):
 
     @hookimpl
     async def scan_message(self, message: Message, scan: Scan) -> list[Finding]:
-        """One finding for each part and engine that is not clear."""
+        """One finding for each part and engine that is not clear. What a filter took out is not scanned (KAV-SCN-06)."""
         equipment = self.supply.refresh()
-        hits = await scan_all(equipment.engines, message.walk(), self._selection, self.supply.cache)
+        filtered = scan.filtered
+        parts = (part for part in message.walk() if part.path not in filtered)
+        hits = await scan_all(equipment.engines, parts, self._selection, self.supply.cache)
         found = [finding for hit in hits for finding in self._findings(hit)] if hits else []
         if self.supply.problem:
             action = self.settings.on_unavailable
