@@ -13,7 +13,7 @@ MAIL = (
     b"--0123456789\r\nContent-Type: application/octet-stream; name=a.bin\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     + base64.encodebytes(DATA).replace(b"\n", b"\r\n")
     + b"--0123456789\r\nContent-Type: text/plain\r\n\r\n"
-    + b"line\r\n" * 100_000
+    + b"line\r\n" * 600_000
     + b"\r\n--0123456789--\r\n"
 )
 

@@ -91,11 +91,17 @@ _MAIL_START = re.compile(
 )
 _MAIL_FIELD = re.compile(rb"\n(?:From|To|Subject|Date|Received|Message-ID|MIME-Version|Content-Type):", re.I)
 _MBOX = re.compile(rb"From [^\r\n]+\r?\n(?:>?[!-9;-~]+:)")
+_BINARY = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]")
 _PDF_WITHIN = 1024
 _CMS_WITHIN = 32
 _SIGNED_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 # The type of the signed content, and the content itself: without it the signature is a detached one.
 _SIGNED_CONTENT = re.compile(rb"(?<!\x30\x0b)\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0")
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether the first bytes of a content hold control characters that no text has."""
+    return _BINARY.search(head) is not None
 
 
 def detect(head: bytes) -> str:

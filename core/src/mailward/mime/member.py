@@ -8,12 +8,15 @@ from attrs import frozen
 
 from mailward.mime.content import Place
 from mailward.mime.errors import MemberError
-from mailward.mime.ledger import MEMBER_IN_MEMORY_BYTES, Ledger
+from mailward.mime.ledger import KEPT_PART_BYTES, Ledger
+from mailward.mime.magic import HEAD_BYTES, is_binary
 from mailward.mime.names import member_name, visible
 from mailward.mime.part import Part, PartKind
 from mailward.mime.source import Source
 from mailward.mime.tree import Tree
 from mailward.values.finding import Finding, Kind
+
+_UUENCODED = (".uu", ".uue")
 
 
 @frozen
@@ -97,7 +100,7 @@ class Intake:
         child.place = Place(source, source.start, source.start, source.end, source.end)
         if child.filename.lower().endswith(".eml") or child.detected_type == "message/rfc822":
             self._tree.grow(source, source.start, source.end, child)
-        elif not child.detected_type:
+        elif not child.detected_type and _may_be_uuencoded(child):
             self._tree.find_blocks(child)
 
     def _content(self, child: Part, member: Member) -> Source | None:
@@ -112,7 +115,7 @@ class Intake:
         for chunk in chunks:
             pieces.append(chunk)
             size += len(chunk)
-            if size > MEMBER_IN_MEMORY_BYTES:
+            if size > KEPT_PART_BYTES:
                 break
         else:
             data = b"".join(pieces)
@@ -161,3 +164,7 @@ class Intake:
                 yield chunk
         except MemberError as error:
             self._found(Kind.UNCHECKED, "unopened", child.path, detail=str(error))
+
+
+def _may_be_uuencoded(child: Part) -> bool:
+    return child.filename.lower().endswith(_UUENCODED) or not is_binary(child.head(HEAD_BYTES))

@@ -12,15 +12,15 @@ from typing import Self
 from mailward.mime.headers import Headers
 from mailward.mime.layout import What
 from mailward.mime.ledger import Ledger
-from mailward.mime.limits import Limits
+from mailward.mime.limits import MIB, Limits
 from mailward.mime.member import Intake, Member
 from mailward.mime.part import Part, PartKind
 from mailward.mime.source import Source, close_map
 from mailward.mime.tree import Tree
 from mailward.values.finding import Finding
 
-MAPPED_FROM_BYTES = 256 * 1024
-"""Files of this size and above are mapped rather than read."""
+MAPPED_FROM_BYTES = 4 * MIB
+"""Files of this size and above are mapped rather than read: every search in a mapped file copies it first."""
 
 _LOOKED_AT_BYTES = 4096
 

@@ -19,7 +19,26 @@ if TYPE_CHECKING:
 Data = bytes | mmap.mmap
 
 _FIRST_WINDOW_BYTES = 16 * 1024
+_PROBED_BYTES = 16 * 1024
 _WORTH_FORGETTING_BYTES = 256 * 1024
+
+
+def _finds(data: bytes, needle: bytes, start: int, end: int) -> Iterator[int]:
+    """Where ``needle`` stands, none overlapping.
+
+    The search goes from one first byte of it to the next: the delimiters of multiparts begin with a
+    dash, of which base64 has none, and one byte is found ten times as fast as several.
+    """
+    first, size = needle[:1], len(needle)
+    while (at := data.find(first, start, end)) >= 0:
+        stop = min(end, at + _PROBED_BYTES + size)
+        start = at
+        while (at := data.find(needle, start, stop)) >= 0:
+            yield at
+            start = at + size
+        if stop == end:
+            return
+        start = max(start, stop - size + 1)
 
 
 class Source:
@@ -67,21 +86,16 @@ class Source:
 
     def finds(self, needle: bytes, start: int, end: int) -> Iterator[int]:
         """Where ``needle`` stands within ``start:end``, none overlapping; a mapped file is read once for all."""
-        size = len(needle)
         if isinstance(self.data, bytes):
-            hit = self.data.find(needle, start, end)
-            while hit >= 0:
-                yield hit
-                hit = self.data.find(needle, hit + size, end)
+            yield from _finds(self.data, needle, start, end)
             return
+        size = len(needle)
         while start < end:
             stop = min(end, start + max(MIB, 4 * size))
             window, base = self.data[start:stop], start
-            hit = window.find(needle)
-            while hit >= 0:
+            for hit in _finds(window, needle, 0, len(window)):
                 yield base + hit
                 start = base + hit + size
-                hit = window.find(needle, hit + size)
             if stop == end:
                 return
             start = max(start, stop - size + 1)
