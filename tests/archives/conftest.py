@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from mailward import Engine, Envelope, Finding, Limits, Member, Message, Part
+from mailward import Engine, Envelope, Finding, Limits, Member, Message, Part, PartKind
 from mailward_archives import Archives, ArchivesSettings
 
 HEAD = b"From: a@example.com\r\nTo: b@example.org\r\nSubject: hello\r\nMIME-Version: 1.0\r\n"
@@ -58,7 +58,7 @@ def walked(raw: bytes, settings: ArchivesSettings, limits: Limits) -> Opened:
         findings = list[Finding]()
         parts = dict[str, bytes]()
         for part in message.walk():
-            if not part.children:
+            if all(child.kind is PartKind.ENCODED for child in part.children):
                 members = plugin.unpack(part)
                 if members is not None:
                     findings += message.add_members(part, members)

@@ -78,3 +78,22 @@ def test_a_name_that_cannot_be_read_is_reported(opened: Any) -> None:
     result = opened("x.cab", data)
     assert b"MZ" in result.parts.values()
     assert result.rules == {"unopened"}
+
+
+def test_content_with_the_wrong_checksum_is_reported_and_looked_at_as_it_is(opened: Any) -> None:
+    """The binding takes the number of the warning for a size, and hands over what stood in its buffer before."""
+    content = b"hello, world " * 9
+    result = opened("x.lzh", lha(b"a.txt", content).replace(b"hello", b"jello", 1))
+    assert result.parts["a.txt"] == content.replace(b"hello", b"jello", 1)
+    assert [(finding.rule, finding.name) for finding in result.findings] == [("unopened", "a.txt")]
+    assert result.findings[0].detail == "lha: ArchiveError: LHa data CRC error"
+
+
+def test_gaps_of_a_sparse_member_are_zeros(packed: Any, opened: Any, tmp_path: Path) -> None:
+    with (tmp_path / "hole").open("wb") as file:
+        file.write(b"begin")
+        file.seek(3_000_000)
+        file.write(b"end")
+    hole = (tmp_path / "hole").read_bytes()
+    data = packed("x.cpio", "bsdtar", "cf", "x.cpio", "--format=newc", "hole", files={"hole": hole})
+    assert opened("x.cpio", data).parts["hole"] == hole

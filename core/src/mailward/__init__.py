@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, between, setting
     from mailward.hooks.tally import Tally
     from mailward.hooks.template import Template
-    from mailward.mime import Limits, Member, Message, Name, Part, PartKind
+    from mailward.mime import Limits, Member, Message, Name, Part, PartKind, unpack_binhex, unpack_zip
     from mailward.values.action import (
         Action,
         Bounce,
@@ -185,6 +185,8 @@ __all__ = [
     "mask_regex",
     "printable",
     "setting",
+    "unpack_binhex",
+    "unpack_zip",
 ]
 
 
@@ -214,6 +216,8 @@ _HOMES = {
     "Name": "mailward.mime",
     "Part": "mailward.mime",
     "PartKind": "mailward.mime",
+    "unpack_binhex": "mailward.mime",
+    "unpack_zip": "mailward.mime",
     "Action": "mailward.values.action",
     "Bounce": "mailward.values.action",
     "Defer": "mailward.values.action",

@@ -124,7 +124,7 @@ def test_limits_stop_the_intake(limits, found, kept):
 
 
 def test_a_member_beyond_a_limit_is_opaque_and_the_next_is_taken():
-    mail = Message.from_bytes(b"A: b\r\n\r\nx", Limits(max_part_bytes=1_000_000))
+    mail = Message.from_bytes(b"A: b\r\n\r\n" + b"x" * 10_000, Limits(max_part_bytes=1_000_000))
     endless = Member("big", (b"x" * 100_000 for _ in iter(int, 1)))
     hinted = Member("hint", iter(()), size_hint=2_000_000)
     taken = mail.add_members(mail.root, [endless, hinted, Member("small", [b"ok"])])
@@ -149,6 +149,17 @@ def test_a_bomb_is_stopped_by_its_ratio():
     assert unpacked(small) == []
 
 
+def test_a_bomb_of_a_format_that_tells_no_packed_sizes_is_stopped_by_its_ratio():
+    """The container as a whole counts then; what fits is taken all the same."""
+    mail = Message.from_bytes(b"A: b\r\n\r\n" + b"x" * 10_000)
+    members = [Member("good", [b"a" * 500_000]), Member("bomb", iter([b"\0" * 500_000] * 50)), Member("after", [b"b"])]
+    assert kinds(mail.add_members(mail.root, members)) == [("limit", "limit", "1/bomb", "max_ratio")]
+    assert [part.opaque for part in mail.root.children] == [False, True, False]
+    many = Message.from_bytes(b"A: b\r\n\r\n" + b"x" * 10_000)
+    found = many.add_members(many.root, (Member("part", [b"\0" * 300_000]) for _ in range(10)))
+    assert kinds(found) == [("limit", "limit", f"1/part#{n}", "max_ratio") for n in (7, 8, 9, 10)]
+
+
 def test_time_is_limited():
     mail = Message.from_bytes(b"A: b\r\n\r\nx", Limits(max_time_s=0))
     assert kinds(mail.add_members(mail.root, [Member("a", [b"x"])])) == [("limit", "limit", "1", "max_time_s")]
@@ -156,7 +167,7 @@ def test_time_is_limited():
 
 def test_large_members_go_to_a_file_and_read_back():
     blocks = [bytes([n]) * 100_000 for n in range(50)]
-    mail = Message.from_bytes(b"A: b\r\n\r\nx")
+    mail = Message.from_bytes(b"A: b\r\n\r\n" + b"x" * 100_000)
     mail.add_members(mail.root, [Member("one", iter(blocks)), Member("two", iter(blocks[::-1]))])
     assert b"".join(mail.part("1/one").stream()) == b"".join(blocks)
     assert mail.part("1/two").content == b"".join(blocks[::-1])

@@ -21,7 +21,7 @@ from mailward.engine.merge import decisions_of, merge
 from mailward.engine.policy import Policies, Policy
 from mailward.hooks.markers import HookInfo
 from mailward.hooks.scan import Scan, filtered_paths
-from mailward.mime import CONTAINER_TYPES, EditError, Message, Part, resolve, unpack_zip
+from mailward.mime import CONTAINER_TYPES, EditError, Message, Part, PartKind, resolve, unpack_binhex, unpack_zip
 from mailward.values.action import Defer, Drop, Reject
 from mailward.values.decision import Call, Copy, Decision, Verdict
 from mailward.values.envelope import Envelope
@@ -29,7 +29,7 @@ from mailward.values.errors import ScanError
 from mailward.values.finding import Finding, Kind
 
 Unpacker = Callable[[Part], Iterable[Any] | None]
-BUILT_IN_UNPACKERS: tuple[Unpacker, ...] = (unpack_zip,)
+BUILT_IN_UNPACKERS: tuple[Unpacker, ...] = (unpack_zip, unpack_binhex)
 CORE = "core"
 _WITHOUT_CONTENT = (Reject, Defer, Drop)
 
@@ -144,7 +144,8 @@ class Judge:
         paths: list[str] = []
         for part in message.walk():
             paths.append(part.path)
-            if not part.children:
+            # A text with uuencode blocks may hold files in other forms beside them.
+            if all(child.kind is PartKind.ENCODED for child in part.children):
                 await self._unpack(work, unpackers, message, part)
             for instance, users in scanners:
                 await work.find(instance, users, "scan_part", {"part": part}, part.path)

@@ -3,6 +3,7 @@
 A message is parsed, never written out again: what nobody edits stays byte for byte as it came.
 """
 
+from mailward.mime.binhex import unpack_binhex
 from mailward.mime.charset import decode_text
 from mailward.mime.containers import CONTAINER_TYPES
 from mailward.mime.edit import resolve
@@ -42,5 +43,6 @@ __all__ = [
     "detect",
     "resolve",
     "spliced",
+    "unpack_binhex",
     "unpack_zip",
 ]

@@ -15,6 +15,7 @@ _LONGEST_LINE, _SHORTEST_LINE = 76, 40
 _LINES_A_STEP = 4096
 _COMPARED_BYTES = 64 * 1024
 _BARE_LF = re.compile(rb"(?<!\r)\n")
+_LONG_LINE = re.compile(rb"[^\n]{999}")
 _QUOTED = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.S)
 
 
@@ -46,6 +47,14 @@ def quoted_again(part: Part, content: bytes, line_end: bytes) -> bytes | None:
     if quoted_whole(encoded) != content or opens_delimiter(part, encoded):
         return None
     return encoded
+
+
+def unencoded(part: Part, content: bytes) -> bytes | None:
+    """A content as it stands; None where the encoding of ``part`` does not carry it, or the message around it."""
+    carried = part.encoding == "binary" or (
+        b"\0" not in content and (part.encoding == "8bit" or content.isascii()) and _LONG_LINE.search(content) is None
+    )
+    return content if carried and not opens_delimiter(part, content) else None
 
 
 def opens_delimiter(part: Part, text: bytes) -> bool:

@@ -8,7 +8,8 @@ from attrs import evolve
 
 from mailward.mime.change import Change
 from mailward.mime.compose import EMPTY_TYPE, Body, disposition, inserted_text, part_bytes, text_body
-from mailward.mime.encoded import base64_again, base64_body, quoted_again, trimmed
+from mailward.mime.content import IDENTITY
+from mailward.mime.encoded import base64_again, base64_body, quoted_again, trimmed, unencoded
 from mailward.mime.part import Part, PartKind
 from mailward.mime.rewrite import HeaderRewrite
 from mailward.mime.scratch import pieces
@@ -83,16 +84,21 @@ class Layer:
         return evolve(body, fields=(*body.fields, disposition(change.filename)))
 
     def _content(self, part: Part, content: Source, derived: bool) -> Iterator[Splice]:
-        """New content in the encoding of the old where that is base64, or a text of which a piece changes."""
+        """New content in the encoding of the old where that is base64, or a text of which a piece changes.
+
+        ``derived``: it is the old content with a change inside.
+        """
         place, data = part.place, None
         start, _ = _public(part, place.body, place.end)
         with memoryview(place.source.data)[place.body : place.end] as old:
             has_blank = place.start + len(part.headers.block) < place.body
-            if has_blank and len(part.headers.raws("content-transfer-encoding")) == 1:
-                if part.encoding == "base64":
-                    data = base64_again(old, content, self._line_end)
-                elif part.encoding == "quoted-printable" and derived:
-                    data = quoted_again(part, b"".join(pieces(content)), self._line_end)
+            codings = len(part.headers.raws("content-transfer-encoding"))
+            if has_blank and codings == 1 and part.encoding == "base64":
+                data = base64_again(old, content, self._line_end)
+            elif has_blank and codings == 1 and part.encoding == "quoted-printable" and derived:
+                data = quoted_again(part, b"".join(pieces(content)), self._line_end)
+            elif has_blank and codings <= 1 and part.encoding in IDENTITY and derived:
+                data = unencoded(part, b"".join(pieces(content)))
             if data is not None:
                 yield Splice(*trimmed(start, old, data + self._missing_break(part)))
         if data is not None:

@@ -15,9 +15,10 @@ class Limits:
     ``max_depth``: levels of multiparts, messages and containers inside one another.
     ``max_parts``: parts of every kind, members of containers among them.
     ``max_part_bytes``: decoded size of one part. ``max_total_bytes``: what containers unfold into, plus
-    the decoded size of the MIME parts. ``max_ratio``: decoded size over packed size of a member,
-    looked at above ``ratio_floor_bytes``. ``max_header_bytes``: one header block. ``max_headers``:
-    header fields of all parts together. ``max_time_s``: time spent on taking the message apart.
+    the decoded size of the MIME parts. ``max_ratio``: decoded size over packed size, of a member and of
+    a container as a whole, looked at above ``ratio_floor_bytes``. ``max_header_bytes``: one header
+    block. ``max_headers``: header fields of all parts together. ``max_time_s``: time spent on taking
+    the message apart.
     """
 
     max_depth: int = field(default=10, validator=ge(1))

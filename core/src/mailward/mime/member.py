@@ -40,13 +40,14 @@ class Member:
 class Intake:
     """Takes the members of one container into the tree, never more than the limits allow."""
 
-    __slots__ = ("_full", "_ledger", "_part", "_tree", "findings")
+    __slots__ = ("_full", "_ledger", "_part", "_taken", "_tree", "findings")
 
     def __init__(self, ledger: Ledger, tree: Tree, part: Part) -> None:
         self._ledger = ledger
         self._tree = tree
         self._part = part
         self._full = False
+        self._taken = 0
         self.findings: list[Finding] = []
 
     def take(self, members: Iterable[Member | Finding]) -> list[Finding]:
@@ -103,6 +104,25 @@ class Intake:
         elif not child.detected_type and _may_be_uuencoded(child):
             self._tree.find_blocks(child)
 
+    def _reached(self, member: Member, size: int, more: int) -> str:
+        """The limit that a member reaches with its first ``size`` bytes, the last ``more`` of which are new."""
+        ledger, limits = self._ledger, self._ledger.limits
+        if size > limits.max_part_bytes:
+            return "max_part_bytes"
+        if ledger.decoded_bytes + more > limits.max_total_bytes:
+            self._full = True
+            return "max_total_bytes"
+        floor = limits.ratio_floor_bytes
+        if member.raw_bytes and size > max(floor, member.raw_bytes * limits.max_ratio):
+            return "max_ratio"
+        # Formats that do not tell what a member is packed into, and members that share their bytes.
+        if self._taken > floor and self._taken > self._part.size * limits.max_ratio:
+            return "max_ratio"
+        if ledger.out_of_time():
+            self._full = True
+            return "max_time_s"
+        return ""
+
     def _content(self, child: Part, member: Member) -> Source | None:
         """The content of a member in memory or in the spill file; None, with a finding, beyond a limit."""
         limits = self._ledger.limits
@@ -141,26 +161,18 @@ class Intake:
 
         What was read before an error of the reader is kept: a client may show it.
         """
-        ledger, limits, size = self._ledger, self._ledger.limits, 0
+        size = 0
         try:
             for chunk in member.chunks:
                 size += len(chunk)
-                packed_most = max(limits.ratio_floor_bytes, member.raw_bytes * limits.max_ratio)
-                reached = ""
-                if size > limits.max_part_bytes:
-                    reached = "max_part_bytes"
-                elif ledger.decoded_bytes + len(chunk) > limits.max_total_bytes:
-                    reached = "max_total_bytes"
-                elif member.raw_bytes and size > packed_most:
-                    reached = "max_ratio"
-                elif ledger.out_of_time():
-                    reached = "max_time_s"
+                self._taken += len(chunk)
+                reached = self._reached(member, size, len(chunk))
                 if reached:
+                    self._taken -= size
                     child.opaque = True
-                    self._full = reached in ("max_total_bytes", "max_time_s")
                     self._limit(reached, child.path)
                     return
-                ledger.decoded_bytes += len(chunk)
+                self._ledger.decoded_bytes += len(chunk)
                 yield chunk
         except MemberError as error:
             self._found(Kind.UNCHECKED, "unopened", child.path, detail=str(error))

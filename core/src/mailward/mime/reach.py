@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mailward.mime.archive import Archive, find_slots
+from mailward.mime.binhex_archive import open_binhex
 from mailward.mime.content import UU_LINES
 from mailward.mime.gzip_archive import open_gzip
 from mailward.mime.kind import PartKind
@@ -59,7 +60,8 @@ def holder_of(part: Part) -> Part:
 
 def archive_of(part: Part) -> Archive | None:
     """A container that can be written again, None where it cannot."""
-    if part.opaque or part.detected_type not in _FORMATS:
+    if part.opaque:
         return None
     source, start, end = part.inner()
-    return _FORMATS[part.detected_type](Source(source.data, start, end))
+    # BinHex files stand within texts of any type.
+    return _FORMATS.get(part.detected_type, open_binhex)(Source(source.data, start, end))

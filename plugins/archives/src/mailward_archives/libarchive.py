@@ -40,7 +40,7 @@ _RAW = "raw"
 _MOST_FAILURES = 50
 _MOST_READERS = 8
 _KIND, _FILES = 0o170000, (0, 0o100000)
-_ADDRESS = re.compile(r"[ ,(]*(?:errno=-?\d+|retcode=-?\d+|archive_p=\d+)\)?")
+_ADDRESS = re.compile(r"[ ,(]*(?:errno|retcode|archive_p)=(?:-?\d+|None)\)?")
 
 
 def missing() -> str:
@@ -167,7 +167,7 @@ class _Walk:
                 continue
             if entry.issym or entry.islnk:
                 yield note(self.part, "special", name, f"a link to {str(entry.linkpath)[:200]!r}, not followed")
-            content = Content(_chunks(entry), _errors())
+            content = Content(_chunks(self.archive), _errors())
             if entry.filetype & _KIND in _FILES:
                 if not name:
                     yield unopened(self.part, f"{self.recipe.name}: a member whose name cannot be read")
@@ -177,7 +177,7 @@ class _Walk:
                     yield classified(self.part, self.recipe.name, content.error, name)
             if not content.whole and content.failure is None:
                 # The library would read past what is left by itself, for as long as it takes.
-                content = Content(_chunks(entry), _errors())
+                content = Content(_chunks(self.archive), _errors())
                 if not _is_short(content):
                     yield limit(self.part, "max_skip", f"the members after {name!r} lie behind too much packed content")
                     return
@@ -206,8 +206,29 @@ def _name(part: Part, recipe: Recipe, entry: Any) -> str:
     return name if isinstance(name, str) else (name or b"").decode("utf-8", "replace")
 
 
-def _chunks(entry: Any) -> Iterator[bytes]:
-    yield from entry.get_blocks(CHUNK_BYTES)
+def _chunks(archive: Any) -> Iterator[bytes]:
+    """The content of the present member, gaps in it as zeros.
+
+    Block by block: the library's other function, and the binding around it, lose what stands before damage.
+    """
+    read = ffi.libarchive["archive_read_data_block"]
+    read.argtypes = [ctypes.c_void_p] * 4
+    block, size, offset, position = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_int64(), 0
+    while True:
+        answer = read(archive._pointer, ctypes.byref(block), ctypes.byref(size), ctypes.byref(offset))
+        if answer == ffi.ARCHIVE_EOF:
+            return
+        if answer >= ffi.ARCHIVE_WARN and size.value:
+            while position < offset.value:
+                gap = min(offset.value - position, CHUNK_BYTES)
+                yield bytes(gap)
+                position += gap
+            for at in range(0, size.value, CHUNK_BYTES):
+                yield ctypes.string_at((block.value or 0) + at, min(CHUNK_BYTES, size.value - at))
+            position += size.value
+        if answer < ffi.ARCHIVE_OK:
+            detail = (ffi.error_string(archive._pointer) or b"damaged").decode("utf-8", "replace")
+            raise libarchive.ArchiveError(detail, retcode=answer)
 
 
 def classified(part: Part, name: str, problem: str, member: str = "") -> Finding | Member:

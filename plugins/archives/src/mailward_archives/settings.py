@@ -10,7 +10,7 @@ from mailward import ByteSize, Seconds, between, setting
 
 FORMATS = (
     *("tar", "gzip", "bzip2", "xz", "lzma", "zstd", "compress", "zip", "7z", "rar", "cab", "arj", "lha", "iso", "cpio"),
-    *("ar", "rpm", "chm", "szdd", "sis", "image", "ole", "rtf", "pdf", "tnef", "mbox", "binhex", "yenc", "data_uri"),
+    *("ar", "rpm", "chm", "szdd", "sis", "image", "ole", "rtf", "pdf", "tnef", "mbox", "yenc", "data_uri"),
     *("base64", "pe", "autoit", "hidden"),
 )
 """The names of the formats, as the settings say them."""

@@ -9,7 +9,6 @@ from attrs import frozen
 from mailward import Finding, Member, Part
 from mailward_archives import (
     arj,
-    binhex,
     iso,
     libarchive,
     mbox,
@@ -91,7 +90,6 @@ FORMATS = (
     Format("tnef", ("application/vnd.ms-tnef",), _plain(tnef.read_tnef)),
     Format("mbox", ("application/mbox",), _plain(mbox.read_mbox)),
     Format("mbox", ("message/rfc822",), _plain(mbox.read_mail)),
-    Format("binhex", ("application/mac-binhex40",), _plain(binhex.read_binhex)),
     Format("pe", ("application/x-dosexec",), pe.read_pe),
 )
 """All formats that are told by type; those inside texts are looked for by `read_text`."""
