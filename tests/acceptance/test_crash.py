@@ -220,11 +220,11 @@ def test_a_kill_after_delivery_may_repeat_it_but_never_loses_it(gateway: Start, 
 
 def test_a_dead_scan_process_is_replaced_and_its_message_deferred(gateway: Start, hop: Hop) -> None:
     up = gateway(hop)
-    (pid,) = up.children()
+    (pid,) = up.scanners()
     subprocess.run(["kill", "-9", pid], check=True)
     first = up.send(CLEAN, "reader@house.example")
     assert first.code in (250, 451)
-    until(lambda: pid not in up.children() and up.children(), "another scan process")
+    until(lambda: pid not in up.scanners() and up.scanners(), "another scan process")
     assert up.send(CLEAN, "second@house.example").code == 250
     assert hop.wait_for("second@house.example").body == CLEAN
 

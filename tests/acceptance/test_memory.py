@@ -19,7 +19,7 @@ def test_50_mb_add_less_than_40_mb_to_the_gateway(
     hop = sink()
     up = gateway(hop, gateway={"max_message_bytes": "60 MB"})
     up.settled(up.send(CLEAN, "warm@house.example").id)
-    (scanner,) = up.children()
+    (scanner,) = up.scanners()
     before, scanner_before = up.peak_bytes(), up.peak_bytes(scanner)
     block = LINE * 10_000
     with up.client() as client:

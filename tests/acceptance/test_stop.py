@@ -29,7 +29,7 @@ class Slow(Plugin):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_gateway_ends_at_once(gateway: Start, hop: Hop, number: signal.Signals) -> None:
     up = gateway(hop)
-    children = up.children()
+    children = up.descendants()
     up.running.send_signal(number)
     assert up.running.wait(PATIENCE_S) == 0
     assert up.log()[-1]["event"] == "stopped"

@@ -89,9 +89,7 @@ class Faulty(Plugin):
         ctypes.string_at(0)
 
     def do_memory(self, hook):
-        kept = []
-        while True:
-            kept.append(bytearray(8_000_000))
+        bytearray(2**40)
 
     def do_deaf(self, hook):
         while True:

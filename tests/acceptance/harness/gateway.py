@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -109,7 +110,7 @@ class Gateway:
 
     def kill(self) -> None:
         """End the gateway as a power cut would, and wait until its scan processes are gone too."""
-        workers = [Path("/proc") / pid for pid in self.children()]
+        workers = [Path("/proc") / pid for pid in self.descendants()]
         self.running.kill()
         self.running.wait(PATIENCE_S)
         until(lambda: not any(_alive(worker) for worker in workers), "scan processes to end with their parent")
@@ -123,10 +124,22 @@ class Gateway:
         """Start again on the same folder."""
         return self.start()
 
-    def children(self) -> list[str]:
+    def descendants(self, pid: int | str = 0) -> list[str]:
+        """The process ids of all that the gateway (or the process ``pid``) has started, and what these have."""
+        found = []
+        with contextlib.suppress(OSError):  # one that ends meanwhile
+            for task in Path(f"/proc/{pid or self.running.pid}/task").iterdir():
+                for child in (task / "children").read_text().split():
+                    found += [child, *self.descendants(child)]
+        return found
+
+    def templates(self) -> list[str]:
+        """The process ids of the template processes, which make the scan processes."""
+        return [pid for pid in self.descendants() if _is_scan(pid) and not _is_scan(_parent(pid))]
+
+    def scanners(self) -> list[str]:
         """The process ids of the scan processes."""
-        tasks = Path(f"/proc/{self.running.pid}/task")
-        return [pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+        return [pid for pid in self.descendants() if _is_scan(pid) and _is_scan(_parent(pid))]
 
     def peak_bytes(self, pid: int | str = 0) -> int:
         """The most memory that the gateway (or the process ``pid``) has ever held."""
@@ -150,6 +163,20 @@ class Gateway:
         wanted = queues or ("tmp", "fast", "slow", "hold", "quarantine", "damaged")
         spool = self.state / "spool"
         return [file for queue in wanted for file in spool.glob(f"*/{queue}/*") if file.is_file()]
+
+
+def _parent(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+    except OSError:
+        return ""
+
+
+def _is_scan(pid: str) -> bool:
+    try:
+        return b"mailward.scan.template" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _alive(process: Path) -> bool:

@@ -114,7 +114,7 @@ class TimerBridge:
             if implementation.is_async:
                 return await _awaited(implementation.function, arguments, collect, timeout_s)
             return _TIMER.call(implementation.function, arguments, collect, timeout_s)
-        except MailwardError:
+        except (MailwardError, MemoryError):  # out of memory is the whole process's end, not this call's
             raise
         except (Exception, SystemExit, _Overdue) as error:  # the isolation boundary of plugins
             raise fault(error) from error

@@ -87,5 +87,10 @@ def contradictions(source: str, settings: CoreSettings) -> None:
         problems.append(
             Problem("delivery.retry_max_s", "is less than delivery.retry_first_s", str(delivery.retry_max_s))
         )
+    scan = settings.scan
+    if scan.sessions < scan.workers:
+        problems.append(
+            Problem("scan.sessions", f"is less than scan.workers, which is {scan.workers}", str(scan.sessions))
+        )
     if problems:
         raise ConfigError(source, problems)

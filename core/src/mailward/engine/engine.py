@@ -147,13 +147,17 @@ class Engine:
                     found.append(Check("check", False, detail, "this is a fault of the plugin", plugin=instance.name))
         return tuple(found)
 
-    async def judge(self, envelope: Envelope, message: Message | bytes | Path) -> Verdict:
+    async def judge(
+        self, envelope: Envelope, message: Message | bytes | Path, deadline_s: float | None = None
+    ) -> Verdict:
         """The verdict on a message, given as tree, raw bytes or file.
 
         The content is opened in this process; the gateway uses scan processes instead. Raises
-        ScanError where it takes longer than ``scan.deadline_s``, OSError where a file cannot be read.
+        ScanError where it takes longer than ``deadline_s`` (None: ``scan.deadline_s``), OSError where
+        a file cannot be read.
         """
-        deadline_s = self.config.core.scan.deadline_s
+        if deadline_s is None:
+            deadline_s = self.config.core.scan.deadline_s
         if isinstance(message, Message):
             verdict = await self._judge.judge(envelope, message, deadline_s)
         else:

@@ -14,10 +14,35 @@ class ScanSettings:
     """``[scan]``: the processes that open content."""
 
     workers: int = setting(factory=lambda: os.cpu_count() or 1, validator=between(1, 256), help="scan processes")
-    deadline_s: Seconds = setting(Seconds(60.0), validator=between(1, 3600), help="time for one message; then 451")
+    sessions: int = setting(
+        factory=lambda: max(10, 2 * (os.cpu_count() or 1)),
+        validator=between(1, 1024),
+        help="most messages in scan at a time: workers, and processes of slow and suspect messages (AntiviralSessions)",
+    )
+    deadline_s: Seconds = setting(
+        Seconds(60.0), validator=between(1, 3600), help="time for one message, waiting included; then 451"
+    )
+    slow_after_s: Seconds = setting(
+        Seconds(5.0),
+        validator=between(0.1, 3600),
+        help="scan time after which a message goes on beside the workers, with another process in its place",
+    )
     memory_bytes: ByteSize = setting(
         ByteSize(2048 * MIB), validator=between(256 * MIB, 2**40), help="address space of one scan process"
     )
     recycle_after: int = setting(
         5000, validator=between(1, 10**9), help="messages after which a scan process is replaced"
+    )
+    recycle_growth_bytes: ByteSize = setting(
+        ByteSize(256 * MIB), validator=between(MIB, 2**40), help="growth in memory after which one is replaced"
+    )
+    user: str = setting("", help="account of the scan processes where the gateway runs as root; empty: its own")
+    max_waiting: int = setting(
+        1000, validator=between(1, 100_000), help="messages that may wait for a scan process; more get 451"
+    )
+    load_threshold: int = setting(
+        100, validator=between(0, 100_000), help="waiting messages above which the load counts as exceeded"
+    )
+    load_interval_s: Seconds = setting(
+        Seconds(900.0), validator=between(1, 86_400), help="least time between two load-exceeded events"
     )

@@ -15,6 +15,7 @@ from mailward.engine.gate import Ruling
 from mailward.engine.gateway_settings import RefusedCopies
 from mailward.gateway.receive import NO_SPACE
 from mailward.gateway.trace import received
+from mailward.scan import codes
 from mailward.scan.pool import Pool
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry, Queue
@@ -25,10 +26,13 @@ from mailward.values.delivery import Result, Status
 from mailward.values.envelope import Envelope, MessageInfo, Recipient
 from mailward.values.errors import ScanError, SpoolError
 from mailward.values.event import Judged, Refused
-from mailward.values.reply import LOCAL_ERROR, TIMED_OUT, Reply
+from mailward.values.reply import BUSY, LOCAL_ERROR, TIMED_OUT, Reply
 
 _RECEIVED = re.compile(rb"^received:", re.IGNORECASE | re.MULTILINE)
 TOO_MANY_HOPS = Reply(554, "5.4.6", "Too many hops; this message is in a loop")
+
+_WITHOUT_VERDICT = {codes.DEADLINE: TIMED_OUT, codes.BUSY: BUSY, codes.CONNECT: BUSY}
+"""Replies where the scan gave no verdict, by reason; all others are `LOCAL_ERROR`."""
 
 _QUEUES: dict[type[MessageAction], Queue] = {
     Deliver: Queue.FAST,
@@ -143,8 +147,8 @@ class Acceptance:
             path = None if whole is not None else incoming.flush()
             verdict = await self._pool.judge(envelope, incoming.size, whole, path)
         except ScanError as error:
-            reply = TIMED_OUT if error.reason == "deadline" else LOCAL_ERROR
-            self._refused(envelope, reply, "core", f"scan {error.reason}")
+            reply = _WITHOUT_VERDICT.get(error.reason, LOCAL_ERROR)
+            self._refused(envelope, reply, "core", f"scan {error.reason}, code {codes.code(error.reason)}")
             return reply
         except SpoolError:
             self._refused(envelope, NO_SPACE, "core", "spool")

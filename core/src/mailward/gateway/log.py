@@ -18,11 +18,13 @@ from mailward.values.event import (
     Delivered,
     Event,
     Judged,
+    LoadExceeded,
     PluginFailed,
     Queued,
     Refused,
     Started,
     Stopped,
+    Suspect,
     WorkerDied,
 )
 
@@ -195,6 +197,16 @@ def _(event: WorkerDied) -> tuple[str, Fields]:
         "hook": during.hook if during else "",
         "part": (during.part or "message") if during else "",
     }
+
+
+@describe.register
+def _(event: Suspect) -> tuple[str, Fields]:
+    return "error", {"id": event.message_id, "crashes": event.crashes, "reason": event.reason}
+
+
+@describe.register
+def _(event: LoadExceeded) -> tuple[str, Fields]:
+    return "error", {"waiting": event.waiting, "threshold": event.threshold}
 
 
 @describe.register

@@ -65,6 +65,15 @@ class Plugin:
         """
 
     @property
+    def needs_network(self) -> bool:
+        """Whether the hooks that run in a scan process open network connections or look names up.
+
+        Scan processes have no network at all unless a plugin says so here; it may depend on the
+        settings. Sockets of the file system (``AF_UNIX``) work in any case.
+        """
+        return False
+
+    @property
     def name(self) -> str:
         """The name in the configuration."""
         return self.context.name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -52,17 +51,17 @@ class Message:
     @classmethod
     def from_file(
         cls,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | int,
         limits: Limits = Limits(),  # noqa: B008 frozen
         start: int = 0,
         end: int | None = None,
     ) -> Message:
         """The message in a file, or in its bytes ``start:end``; mapped from `MAPPED_FROM_BYTES` on.
 
-        The file must not be cut short while the message is open. Raises OSError, and ValueError for
-        a slice outside the file.
+        ``path`` may be an open descriptor; it is closed, whatever happens. The file must not be cut
+        short while the message is open. Raises OSError, and ValueError for a slice outside the file.
         """
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             stop = size if end is None else end
             if not 0 <= start <= stop <= size:

@@ -6,21 +6,29 @@ was in, so that the failure is attributed.
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 
 from mailward.values.decision import Call
 
 _SIZE = 512
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class Progress:
     """Shared memory of one scan process; made by the gateway, handed down as descriptor ``fd``."""
 
-    def __init__(self, fd: int | None = None) -> None:
-        if fd is None:
-            fd = os.memfd_create("mailward-progress", 0)
-            os.ftruncate(fd, _SIZE)
+    def __init__(self) -> None:
+        self.fd = os.memfd_create("mailward-progress", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self.fd, _SIZE)
+        # a process that was taken over must not pull the memory from under whoever reads it
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS)
+        self._memory = mmap.mmap(self.fd, _SIZE)
+
+    def attach(self, fd: int) -> None:
+        """Write to (and read from) the memory behind another descriptor from now on."""
+        self.close()
         self.fd = fd
         self._memory = mmap.mmap(fd, _SIZE)
 

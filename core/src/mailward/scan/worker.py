@@ -1,88 +1,138 @@
-"""The scan process: ``python -m mailward.scan.worker SOCKET_FD PROGRESS_FD``.
+"""The work of one scan process: jobs in from its socket, one at a time, answers out.
 
-It reads jobs from its socket, one at a time, judges them, and answers. It holds no listening
-socket and no queue; what it is given is a body or the path of one.
+It holds no listening socket and no queue; what it is given is a body, or an open file that begins
+with one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-import sys
-from pathlib import Path
+import struct
 
-from mailward.engine.bridge import TimerBridge
-from mailward.engine.config import parse_config
+from attrs import evolve
+
 from mailward.engine.engine import Engine
-from mailward.engine.loop import run
-from mailward.hooks.markers import Place
 from mailward.mime import Message
-from mailward.scan.limits import confine
+from mailward.scan.codes import ERROR, FILE, MEMORY
+from mailward.scan.limits import CpuLimit, resident_bytes
 from mailward.scan.progress import Progress
-from mailward.scan.protocol import Answer, Job, Ready, Setup, frame, read_frame
+from mailward.scan.protocol import Answer, Frames, Job, Ready, frame
 from mailward.values.errors import ConfigError, ScanError
+from mailward.values.event import Custom, Event
 from mailward.values.wire import dump, load
 
-
-async def _answer(engine: Engine, job: Job, body: bytes) -> Answer:
-    limits = engine.config.core.limits
-    try:
-        if job.path:
-            message = Message.from_file(Path(job.path), limits, 0, job.size_bytes)
-        else:
-            message = Message.from_bytes(body, limits)
-        with message:
-            return Answer(await engine.judge(job.envelope, message))
-    except ScanError as error:
-        return Answer(reason=error.reason, detail=error.detail)
-    except MemoryError:
-        return Answer(reason="memory", detail="the scan process is at its memory limit")
-    except OSError as error:
-        return Answer(reason="file", detail=f"{type(error).__name__}: {error.strerror}")
-    except Exception as error:  # a fault of our own: no verdict, and the gateway answers 451
-        return Answer(reason="error", detail=f"{type(error).__name__}: {error}")
+_READ_BYTES = 256 * 1024
+_DESCRIPTOR = struct.Struct("i")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_DESCRIPTOR.size)
+_MEASURED_EVERY = 32
+_MEASURED_FROM_BYTES = 1024 * 1024
 
 
-async def work(connection: socket.socket, progress: Progress) -> int:
-    """Serve jobs until the gateway closes the connection; the exit status of the process."""
-    reader, writer = await asyncio.open_connection(sock=connection, limit=2**20)
-    setup = load((await read_frame(reader))[0], Setup)
-    try:
-        config = parse_config(setup.text, setup.source, Path(setup.base))
-        engine = Engine(config, place=Place.SCAN, bridge=TimerBridge(), progress=progress.note)
-        await engine.start()
-    except ConfigError as error:
-        writer.write(frame(dump(Ready(str(error)))))
-        await writer.drain()
-        return 2
-    core = config.core
-    confine(core.scan.memory_bytes, max(core.limits.max_total_bytes, core.gateway.max_message_bytes))
-    writer.write(frame(dump(Ready())))
-    await writer.drain()
-    while True:
+class Worker:
+    """One scan process at work."""
+
+    def __init__(self, engine: Engine, connection: socket.socket, progress: Progress) -> None:
+        self._engine = engine
+        self._socket = connection
+        self._progress = progress
+        self._frames = Frames()
+        self._jobs: asyncio.Queue[tuple[bytes, bytes] | None] = asyncio.Queue()
+        self._file = -1
+        self._events: list[Custom] = []
+        self._served = 0
+        scan = engine.config.core.scan
+        self._cpu = CpuLimit(scan.deadline_s)
+        self._most_growth_bytes = int(scan.recycle_growth_bytes)
+        self._first_bytes = 0
+
+    async def run(self) -> int:
+        """Serve jobs until the gateway closes the connection; the exit status of the process."""
+        self._engine.listen(self._collect)
         try:
-            json, body = await read_frame(reader)
-        except ScanError:
-            break
-        answer = await _answer(engine, load(json, Job), body)
-        progress.clear()
-        writer.write(frame(dump(answer)))
-        await writer.drain()
-    await engine.stop()
-    return 0
+            await self._engine.start()
+        except ConfigError as error:
+            await self._send(dump(Ready(str(error))))
+            return 2
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._socket, self._readable)
+        await self._send(dump(Ready()))
+        while (job := await self._jobs.get()) is not None:
+            self._cpu.renew()
+            await self._send(dump(await self._answer(*job)))
+        loop.remove_reader(self._socket)
+        await self._engine.stop()
+        return 0
+
+    def _collect(self, event: Event) -> None:
+        if type(event) is Custom:
+            self._events.append(event)
+
+    def _readable(self) -> None:
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(_READ_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            data, ancillary = b"", []
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                (self._file,) = _DESCRIPTOR.unpack(content)
+        if not data:
+            self._jobs.put_nowait(None)
+        for json, body in self._frames.feed(data):
+            self._jobs.put_nowait((json, body))
+
+    async def _answer(self, json: bytes, body: bytes) -> Answer:
+        file, self._file = self._file, -1
+        job = load(json, Job)
+        answer = await self._judge(job, body, file)
+        if answer.reason == MEMORY:  # this process is at its end, and what it did last is to be seen
+            return answer
+        self._progress.clear()
+        self._served += 1
+        worn = self._worn(job.size_bytes)
+        if worn or self._events:
+            events, self._events = tuple(self._events), []
+            return evolve(answer, events=events, worn=worn)
+        return answer
+
+    async def _judge(self, job: Job, body: bytes, file: int) -> Answer:
+        limits = self._engine.config.core.limits
+        try:
+            if file >= 0:
+                message = Message.from_file(file, limits, 0, job.size_bytes)
+            else:
+                message = Message.from_bytes(body, limits)
+            with message:
+                return Answer(await self._engine.judge(job.envelope, message, job.deadline_s))
+        except ScanError as error:
+            return Answer(reason=error.reason, detail=error.detail)
+        except MemoryError:
+            return Answer(reason=MEMORY, detail="the scan process is at its memory limit")
+        except OSError as error:
+            return Answer(reason=FILE, detail=f"{type(error).__name__}: {error.strerror}")
+        except Exception as error:  # a fault of our own: no verdict, and the gateway answers 451
+            return Answer(reason=ERROR, detail=f"{type(error).__name__}: {error}")
+
+    def _worn(self, size_bytes: int) -> bool:
+        """Whether this process has grown too much; looked at now and then, for it takes a system call or three."""
+        if self._first_bytes and size_bytes < _MEASURED_FROM_BYTES and self._served % _MEASURED_EVERY:
+            return False
+        now = resident_bytes()
+        self._first_bytes = self._first_bytes or now
+        return now - self._first_bytes > self._most_growth_bytes
+
+    async def _send(self, json: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._socket, frame(json))
 
 
-def main() -> None:
-    """Run the scan process on the descriptors that the command line names."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection = socket.socket(fileno=int(sys.argv[1]))
+async def work(engine: Engine, connection: socket.socket, progress: Progress) -> int:
+    """Be a scan process on this connection; the exit status."""
     connection.setblocking(False)
     try:
-        sys.exit(run(work(connection, Progress(int(sys.argv[2])))))
+        return await Worker(engine, connection, progress).run()
     except ConnectionError:  # the gateway went away before it heard what there was to say
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()
+        return 1
+    finally:
+        connection.close()

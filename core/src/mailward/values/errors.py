@@ -92,9 +92,15 @@ class SpoolError(MailwardError):
 
 
 class ScanError(MailwardError):
-    """The scan of a message ended without a verdict."""
+    """The scan of a message ended without a verdict.
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    ``reason`` is a key of `mailward.scan.codes.CODES`. ``crashes`` counts the scan processes that the
+    message has taken with it (by a crash, by a hang past the deadline, by all of the memory), earlier
+    tries included: whoever tries again hands the number on.
+    """
+
+    def __init__(self, reason: str, detail: str = "", crashes: int = 0) -> None:
         self.reason = reason
         self.detail = detail
+        self.crashes = crashes
         super().__init__(f"{reason}: {detail}" if detail else reason)

@@ -121,6 +121,28 @@ class WorkerDied(Event):
 
 
 @frozen(kw_only=True)
+class Suspect(Event):
+    """A message goes to hold because its scan ended ``crashes`` scan processes (SAV-Q-04).
+
+    ``reason`` says how the last one ended, and in which hook call.
+    """
+
+    name: ClassVar[str] = "suspect"
+    message_id: str
+    crashes: int
+    reason: str
+
+
+@frozen(kw_only=True)
+class LoadExceeded(Event):
+    """More messages wait for a scan process than the threshold allows (IMA-SRV-06, IMA-ALR-06)."""
+
+    name: ClassVar[str] = "load_exceeded"
+    waiting: int
+    threshold: int
+
+
+@frozen(kw_only=True)
 class Custom(Event):
     """An event of a plugin's own, emitted through its context."""
 
