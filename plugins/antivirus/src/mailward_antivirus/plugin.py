@@ -51,11 +51,6 @@ class Antivirus(Plugin):
     settings: AntivirusSettings
     supply: Supply
 
-    @property
-    def needs_network(self) -> bool:
-        """Where clamd is asked over TCP."""
-        return any(isinstance(engine, Clamd) and not engine.address.path for engine in self.engines)
-
     def setup(self) -> None:
         """Load the signatures and make the engines ready; the gateway scans nothing, so it has none."""
         self._selection = Selection.of(self.settings)
