@@ -17,6 +17,7 @@ from typing import Any
 from harness.client import Client, Reply
 from harness.config import Table, merged, toml
 from harness.wait import PATIENCE_S, until
+from mailward.spool.journal import journaled
 
 Line = dict[str, Any]
 
@@ -159,10 +160,19 @@ class Gateway:
         return list(json.loads(answer.stdout)["messages"])
 
     def stored(self, *queues: str) -> list[Path]:
-        """The message files in these queues of the spool (all of them, and unfinished ones, where none is named)."""
-        wanted = queues or ("tmp", "fast", "slow", "hold", "quarantine", "damaged")
+        """The messages in these queues of the spool (all of them, and unfinished ones, where none is named).
+
+        A message in the journal is given as a file of its name in the journal's folder.
+        """
+        wanted = queues or ("tmp", "incoming", "fast", "slow", "hold", "quarantine", "damaged")
         spool = self.state / "spool"
-        return [file for queue in wanted for file in spool.glob(f"*/{queue}/*") if file.is_file()]
+        small = [
+            found.path.with_name(message_id)
+            for folder in spool.glob("*/journal")
+            for message_id, found in journaled(folder).items()
+            if found.entry.queue in wanted
+        ]
+        return small + [file for queue in wanted for file in spool.glob(f"*/{queue}/*") if file.is_file()]
 
 
 def _parent(pid: str) -> str:

@@ -16,6 +16,7 @@ from mailward.hooks.context import Clock
 from mailward.spool.admin import act, damaged, find, listing
 from mailward.spool.control import Inbox, answer_to, ask
 from mailward.spool.entry import Entry, Queue
+from mailward.spool.journal import Found
 from mailward.spool.operate import Outcome, Request, Verb, operate
 from mailward.spool.spool import Spool
 from mailward.values.address import Address
@@ -32,7 +33,7 @@ def test_a_listing_needs_no_lock_and_shows_all_slots(
     (three,) = other.commit(incoming, evolve(make_entry("elsewhere"), created_at=4.0))
     assert listing(tmp_path) == [two, three, one]
     assert listing(tmp_path, Queue.HOLD) == [two]
-    assert find(tmp_path, three.id) == (three, other.path(three))
+    assert find(tmp_path, three.id) == Found(three, other.path(three), 0)
     assert find(tmp_path, "nothere") is None
     assert find(tmp_path, "../../x") is None
     other.close()

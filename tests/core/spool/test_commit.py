@@ -65,18 +65,37 @@ def counted(tmp_path: Path, counting: CountingDisk) -> Iterator[Spool]:
     spool.close()
 
 
+BIG = b"x" * 65_534 + b"\r\n\r\n"
+"""A body that gets a file of its own."""
+
+
 async def _receive(committer: Committer, spool: Spool, entry: Entry, body: bytes = b"x\r\n") -> tuple[Entry, ...]:
     incoming = spool.begin(entry.id)
     incoming.write(body)
     return await committer.commit(incoming, (entry,))
 
 
-def test_concurrent_commits_share_the_folder_sync(
+def test_concurrent_commits_share_one_sync(
     counted: Spool, counting: CountingDisk, make_entry: Callable[..., Entry]
 ) -> None:
     async def run() -> None:
         committer = Committer(counted)
         await asyncio.gather(*[_receive(committer, counted, make_entry(f"m{number}")) for number in range(40)])
+        committer.close()
+
+    asyncio.run(run())
+    # One for the new segment; the first commit may run alone, the others wait for it together.
+    assert counting.files <= 3
+    assert counting.folders == 1
+    assert len(list(counted.recover())) == 40
+
+
+def test_concurrent_commits_of_big_messages_share_the_folder_sync(
+    counted: Spool, counting: CountingDisk, make_entry: Callable[..., Entry]
+) -> None:
+    async def run() -> None:
+        committer = Committer(counted)
+        await asyncio.gather(*[_receive(committer, counted, make_entry(f"m{number}"), BIG) for number in range(40)])
         committer.close()
 
     asyncio.run(run())
@@ -139,7 +158,7 @@ def test_one_failure_in_a_batch_leaves_the_others_alone(
 
     async def run() -> list[object]:
         committer = Committer(counted)
-        jobs = [_receive(committer, counted, make_entry(f"m{number}")) for number in range(10)]
+        jobs = [_receive(committer, counted, make_entry(f"m{number}"), BIG) for number in range(10)]
         results = await asyncio.gather(*jobs, return_exceptions=True)
         committer.close()
         return list(results)
@@ -189,7 +208,7 @@ def test_a_commit_cancelled_before_it_begins_leaves_nothing(
     async def run() -> None:
         loop = asyncio.get_running_loop()
         committer = Committer(counted)
-        first = asyncio.create_task(_receive(committer, counted, make_entry("a1")))
+        first = asyncio.create_task(_receive(committer, counted, make_entry("a1"), BIG))
         late: list[asyncio.Task[tuple[Entry, ...]]] = []
 
         async def begin_and_cancel() -> None:

@@ -23,7 +23,7 @@ def _again(spool: Spool) -> list[Entry]:
 
 def test_the_folders_belong_to_us_alone(spool: Spool, tmp_path: Path) -> None:
     folders = [path for path in tmp_path.rglob("*") if path.is_dir()]
-    assert len(folders) == 9
+    assert len(folders) == 11
     assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
 
 

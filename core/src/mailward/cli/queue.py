@@ -136,9 +136,10 @@ def show(id: str, raw: bool, as_json: bool, config: Path | None) -> None:
     found = find(_root(config), id)
     if found is None:
         fail(f"{id}: not in the queue")
-    entry, path = found
+    entry, path = found.entry, found.path
     if raw:
         with path.open("rb") as file:
+            file.seek(found.body_at)
             for at in range(0, entry.size_bytes, _PIECE_BYTES):
                 sys.stdout.buffer.write(file.read(min(_PIECE_BYTES, entry.size_bytes - at)))
     elif as_json:

@@ -9,9 +9,10 @@ from pathlib import Path
 from mailward.hooks.context import Clock
 from mailward.spool.control import answer_to, ask
 from mailward.spool.entry import Entry, Queue
-from mailward.spool.folders import CONTROL, DAMAGED, slot_names, slots_folder
+from mailward.spool.folders import CONTROL, DAMAGED, JOURNAL, slot_names, slots_folder
 from mailward.spool.ids import is_id
 from mailward.spool.image import read_entry
+from mailward.spool.journal import Found, journaled
 from mailward.spool.operate import Outcome, Request, Verb, operate
 from mailward.spool.record import Damaged
 from mailward.spool.spool import Spool
@@ -50,12 +51,23 @@ def entries(root: Path, queue: Queue | None = None) -> Iterator[Entry]:
     Messages that go away meanwhile are left out. Raises SpoolError where a folder cannot be read.
     """
     for slot in slot_names(root):
+        # The journal first: a message that leaves it for a file meanwhile is seen twice rather than never.
+        small = _journaled(slots_folder(root) / slot / JOURNAL, queue)
         for one in Queue if queue is None else (queue,):
             folder = slots_folder(root) / slot / one
             for name in _names(folder):
                 entry = _read(folder / name, one)
                 if entry is not None:
+                    small.pop(name, None)
                     yield entry
+        yield from (found.entry for found in small.values())
+
+
+def _journaled(folder: Path, queue: Queue | None = None) -> dict[str, Found]:
+    try:
+        return journaled(folder, queue)
+    except OSError as error:
+        raise SpoolError(f"{folder}: {error.strerror}") from error
 
 
 def listing(root: Path, queue: Queue | None = None) -> list[Entry]:
@@ -69,16 +81,19 @@ def damaged(root: Path) -> list[Path]:
     return [folder / name for folder in folders for name in _names(folder)]
 
 
-def find(root: Path, message_id: str) -> tuple[Entry, Path] | None:
-    """An entry and its file, whichever slot and queue it is in. Raises SpoolError."""
+def find(root: Path, message_id: str) -> Found | None:
+    """An entry and where it is, whichever slot and queue it is in. Raises SpoolError."""
     if not is_id(message_id):
         return None
     for slot in slot_names(root):
+        small = _journaled(slots_folder(root) / slot / JOURNAL).get(message_id)
         for queue in Queue:
             path = slots_folder(root) / slot / queue / message_id
             entry = _read(path, queue)
             if entry is not None:
-                return entry, path
+                return Found(entry, path, 0)
+        if small is not None:
+            return small
     return None
 
 
@@ -90,7 +105,7 @@ def _by_slot(root: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]], list
         if found is None:
             missing.append(message_id)
         else:
-            places.setdefault(found[1].parent.parent.name, []).append(message_id)
+            places.setdefault(found.path.parent.parent.name, []).append(message_id)
     return places, missing
 
 

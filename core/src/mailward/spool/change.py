@@ -1,16 +1,13 @@
-"""Changes of the queue, carried out in batches that share their syncs.
+"""Changes of the queue, step by step.
 
 Every change has the same four steps: write, sync its own files, place (names appear in or leave a
-folder), sync the folders. A batch does each step for all changes before the next step, so a folder
-is synced once whatever the number of changes. What fails is undone and reported for that change
-alone.
+folder), sync the folders. `batch` carries them out.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
 from typing import Protocol
 
 from attrs import define, evolve, field
@@ -20,6 +17,9 @@ from mailward.spool.entry import Entry
 from mailward.spool.folders import TMP, Folders, Vanished, write_all
 from mailward.spool.image import first_image, last_footer, next_image
 from mailward.spool.incoming import Incoming
+from mailward.spool.journal import MAX_ARRIVAL_BYTES, Journal, Letter
+from mailward.spool.record import full_record
+from mailward.spool.segment import JOURNALED
 from mailward.spool.writeback import start_writeback
 from mailward.values.errors import SpoolError
 
@@ -43,6 +43,10 @@ class Change(Protocol):
     def place(self, folders: Folders) -> tuple[str, ...]:
         """Let names appear or go; the folders that must be synced before it counts."""
         ...
+
+    def confirm(self) -> None:
+        """The change counts now: what it leaves behind elsewhere can go."""
+        return None
 
     def undo(self, folders: Folders) -> None:
         """Put things back as they were, as far as that is possible. Never raises."""
@@ -81,6 +85,7 @@ class Arrival(Change):
 
     incoming: Incoming
     entries: tuple[Entry, ...]
+    journal: Journal
     _made: list[tuple[str, str]] = field(factory=list)
     _fds: list[int] = field(factory=list)
     _own_fd: int = -1
@@ -90,8 +95,8 @@ class Arrival(Change):
         """Whoever sent the message is gone before its commit began: nothing of it is kept."""
         self._given_up = True
 
-    def write(self, folders: Folders) -> None:
-        """Write body and full record of every entry."""
+    def prepare(self) -> None:
+        """Fill in what is only known now. Raises SpoolError where there is nothing to commit (any more)."""
         if self._given_up:
             raise SpoolError(f"{self.incoming.id}: given up before the commit")
         size = self.incoming.size
@@ -99,6 +104,17 @@ class Arrival(Change):
         for entry in self.entries:
             if entry.splices:
                 check_splices(entry.splices, size)
+
+    def letters(self) -> list[Letter]:
+        """The entries as letters for the journal; none where the message is not one for it."""
+        body = self.incoming.unwritten
+        if body is None or any(entry.queue not in JOURNALED for entry in self.entries):
+            return []
+        letters = [Letter(entry, full_record(entry), body) for entry in self.entries]
+        return letters if sum(letter.size_bytes for letter in letters) <= MAX_ARRIVAL_BYTES else []
+
+    def write(self, folders: Folders) -> None:
+        """Write body and full record of every entry."""
         first, *others = self.entries
         body = self.incoming.whole if others else None
         self._own_fd = self.incoming.finish(first_image(first))
@@ -108,7 +124,7 @@ class Arrival(Change):
             self._fds.append(fd)
             self._made.append((TMP, entry.id))
             if body is None:
-                _copy_body(self._own_fd, fd, size)
+                _copy_body(self._own_fd, fd, self.incoming.size)
                 write_all(fd, first_image(entry))
             else:
                 write_all(fd, body, first_image(entry))
@@ -131,6 +147,11 @@ class Arrival(Change):
             self._made[index] = (entry.queue, entry.id)
         return tuple(entry.queue for entry in self.entries)
 
+    def confirm(self) -> None:
+        """An entry that was in the journal (in another queue) is not any more."""
+        for entry in self.entries:
+            self.journal.drop(entry.id)
+
     def undo(self, folders: Folders) -> None:
         """Remove every file: the client is told 4xx and keeps the message."""
         for folder, message_id in self._made:
@@ -150,6 +171,7 @@ class Update(Change):
 
     entry: Entry
     source: str
+    durable: bool = True
     _fd: int = -1
     _old_size: int = -1
     _moved: bool = False
@@ -167,8 +189,9 @@ class Update(Change):
         write_all(self._fd, next_image(self.entry, last))
 
     def sync(self, folders: Folders) -> None:
-        """Sync the file's data."""
-        folders.disk.fdatasync(self._fd)
+        """Sync the file's data, where the state must survive more than the end of the process."""
+        if self.durable:
+            folders.disk.fdatasync(self._fd)
 
     def place(self, folders: Folders) -> tuple[str, ...]:
         """Rename into the other queue."""
@@ -194,6 +217,47 @@ class Update(Change):
 
 
 @define(eq=False)
+class Promotion(Change):
+    """A message leaves the journal for a file of its own, in the queue and state of ``entry``."""
+
+    entry: Entry
+    journal: Journal
+    _fd: int = -1
+    _folder: str = TMP
+
+    def write(self, folders: Folders) -> None:
+        """Write body and full record."""
+        body = self.journal.body(self.entry.id)
+        self._fd = folders.create(self.entry.id)
+        write_all(self._fd, body, first_image(self.entry))
+
+    def sync(self, folders: Folders) -> None:
+        """Sync the file."""
+        folders.disk.fsync(self._fd)
+
+    def place(self, folders: Folders) -> tuple[str, ...]:
+        """Rename it into its queue."""
+        folders.rename(self.entry.id, TMP, self.entry.id, self.entry.queue)
+        self._folder = self.entry.queue
+        return (self.entry.queue,)
+
+    def confirm(self) -> None:
+        """Leave the journal."""
+        self.journal.drop(self.entry.id)
+
+    def undo(self, folders: Folders) -> None:
+        """Remove the file; the journal still has the message."""
+        if self._fd >= 0:
+            folders.discard(self._folder, self.entry.id)
+
+    def end(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
+
+
+@define(eq=False)
 class Removal(Change):
     """A message leaves the queue for good.
 
@@ -202,81 +266,14 @@ class Removal(Change):
     """
 
     entry: Entry
+    journal: Journal
 
     def write(self, folders: Folders) -> None:
-        """Unlink the file; one that is gone already is fine."""
+        """Mark the record as gone or unlink the file; one that is gone already is fine."""
+        self.journal.drop(self.entry.id)
         with contextlib.suppress(FileNotFoundError):
             folders.unlink(self.entry.queue, self.entry.id)
 
     def place(self, folders: Folders) -> tuple[str, ...]:
         """Nothing is left to do."""
         return ()
-
-
-@define(eq=False)
-class _Running:
-    """A change under way: what it touched, and why it failed."""
-
-    change: Change
-    folders: Folders
-    touched: tuple[str, ...] = ()
-    error: SpoolError | None = None
-
-    def write(self) -> None:
-        try:
-            self.change.write(self.folders)
-        except (OSError, SpoolError) as error:
-            self.fail(error)
-
-    def start_sync(self) -> None:
-        if self.error is None:
-            try:
-                self.change.start_sync()
-            except OSError as error:
-                self.fail(error)
-
-    def sync(self) -> None:
-        if self.error is None:
-            try:
-                self.change.sync(self.folders)
-            except (OSError, SpoolError) as error:
-                self.fail(error)
-
-    def place(self) -> None:
-        if self.error is None:
-            try:
-                self.touched = self.change.place(self.folders)
-            except (OSError, SpoolError) as error:
-                self.fail(error)
-
-    def fail(self, error: OSError | SpoolError) -> None:
-        if isinstance(error, OSError):
-            self.error = SpoolError(f"{self.folders.path}: {error.strerror}")
-            self.error.__cause__ = error
-        else:
-            self.error = error
-        self.change.undo(self.folders)
-
-
-def carry_out(folders: Folders, changes: Sequence[Change]) -> list[SpoolError | None]:
-    """Carry out a batch; for each change None, or why it failed (and was undone)."""
-    batch = [_Running(change, folders) for change in changes]
-    for running in batch:
-        running.write()
-    if len(batch) > 1:
-        for running in batch:
-            running.start_sync()
-    for running in batch:
-        running.sync()
-    for running in batch:
-        running.place()
-    for folder in {name for running in batch if running.error is None for name in running.touched}:
-        try:
-            folders.sync(folder)
-        except OSError as error:
-            for running in batch:
-                if running.error is None and folder in running.touched:
-                    running.fail(error)
-    for running in batch:
-        running.change.end()
-    return [running.error for running in batch]

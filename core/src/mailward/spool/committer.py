@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 
 from attrs import frozen
 
-from mailward.spool.change import Arrival, Change, Removal, Update
+from mailward.spool.change import Arrival, Change
 from mailward.spool.entry import Entry, Queue
 from mailward.spool.incoming import Incoming
 from mailward.spool.spool import Spool
@@ -61,11 +61,16 @@ class Committer:
 
         Raises Vanished where the file is not there, SpoolError.
         """
-        await self._do(Update(entry, source or entry.queue))
+        await self._do(self._spool.change_of(entry, source or entry.queue))
 
     async def remove(self, entry: Entry) -> None:
         """Remove the entry for good. Raises SpoolError."""
-        await self._do(Removal(entry))
+        if entry.id in self._spool.journal:
+            # One mark, written at once: going to the thread would cost more.
+            self._check_open()
+            self._spool.remove(entry)
+        else:
+            await self._do(self._spool.removal(entry))
 
     def close(self) -> None:
         """Finish what is pending, then end the thread. Blocks; call it last."""
@@ -107,7 +112,7 @@ class Committer:
         for job in batch:
             if job.future.cancelled() and isinstance(job.change, Arrival):
                 job.change.give_up()
-        errors = self._spool.carry_out([job.change for job in batch])
+        errors = self._spool.carry_out_in_journal([job.change for job in batch])
         by_loop: defaultdict[asyncio.AbstractEventLoop, _Settled] = defaultdict(list)
         for job, error in zip(batch, errors, strict=True):
             by_loop[job.loop].append((job, error))

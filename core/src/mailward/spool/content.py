@@ -41,17 +41,19 @@ def check_splices(splices: tuple[Splice, ...], size_bytes: int) -> tuple[Splice,
 
 
 class QueueContent:
-    """`Content` of a queue file. Never the whole of a big message in memory.
+    """`Content` of a queue file, or of a body from the journal. Never the whole of a big message in memory.
 
     Reading raises Vanished where the file is gone, SpoolError where it is shorter than it should be.
     """
 
-    def __init__(self, path: Path, prefix: bytes, splices: tuple[Splice, ...], body_bytes: int) -> None:
+    def __init__(
+        self, path: Path, prefix: bytes, splices: tuple[Splice, ...], body_bytes: int, body: bytes | None = None
+    ) -> None:
         self._path = path
         self._prefix = prefix
         self._splices = check_splices(splices, body_bytes) if splices else ()
         self._body_bytes = body_bytes
-        self._body: bytes | None = None
+        self._body = body
         added = sum(len(splice.data) - (splice.end - splice.start) for splice in splices)
         self.size_bytes = len(prefix) + body_bytes + added
 

@@ -12,8 +12,12 @@ from mailward.values.reply import Reply
 
 
 class Queue(StrEnum):
-    """The folders a message can be in; the folder, not the record, says where it is."""
+    """The folders a message can be in; the folder, not the record, says where it is.
 
+    ``incoming`` was accepted and is not yet scanned.
+    """
+
+    INCOMING = "incoming"
     FAST = "fast"
     SLOW = "slow"
     HOLD = "hold"
@@ -68,3 +72,7 @@ class Entry:
     def left_for(self, recipients: tuple[Recipient, ...]) -> Entry:
         """The same entry with only these recipients still to be delivered."""
         return evolve(self, envelope=self.envelope.only(recipients))
+
+    def with_started(self, started: int) -> Entry:
+        """The same entry with another count of work that was started and not ended."""
+        return evolve(self, started=started)

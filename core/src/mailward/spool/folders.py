@@ -17,10 +17,11 @@ from mailward.spool.ids import check_id, is_id
 from mailward.values.errors import SpoolError
 
 TMP = "tmp"
+JOURNAL = "journal"
 DAMAGED = "damaged"
 CONTROL = "control"
 LOCK = "lock"
-_NAMES = (TMP, *(queue.value for queue in Queue), DAMAGED, CONTROL)
+_NAMES = (TMP, JOURNAL, *(queue.value for queue in Queue), DAMAGED, CONTROL)
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 
@@ -132,10 +133,10 @@ class Folders:
         except KeyError:
             raise SpoolError(f"{self.path}: the spool is not open") from None
 
-    def create(self, message_id: str) -> int:
-        """A new file of this id in ``tmp`` (mode 0600), open for reading and writing."""
+    def create(self, message_id: str, name: str = TMP) -> int:
+        """A new file of this id in a folder (mode 0600), open for reading and writing."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        fd = os.open(check_id(message_id), flags, _FILE_MODE, dir_fd=self.folder(TMP))
+        fd = os.open(check_id(message_id), flags, _FILE_MODE, dir_fd=self.folder(name))
         if os.geteuid() == 0 and self._owner is not None and self._owner.st_uid != 0:
             # An operator working as root leaves files that the gateway's user can read.
             os.fchown(fd, self._owner.st_uid, self._owner.st_gid)

@@ -122,6 +122,11 @@ class Incoming:
         """The body, where all of it is still in memory."""
         return bytes(self._buffer) if len(self._buffer) == self.size else None
 
+    @property
+    def unwritten(self) -> bytes | None:
+        """The body, where nothing of it was written to a file yet."""
+        return None if self._fd >= 0 or self._ended else self.whole
+
     def _file(self) -> int:
         if self._ended:
             raise SpoolError(f"{self.id}: the message has been committed or discarded already")

@@ -12,6 +12,7 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 from cattrs.errors import BaseValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.preconf.json import JsonConverter, make_converter
@@ -63,17 +64,27 @@ def _make_converter() -> JsonConverter:
 
 
 _CONVERTER = _make_converter()
-_DUMP = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_FAST = msgspec.json.Encoder().encode
+_ESCAPING = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def _dump(fields: dict[str, Any]) -> bytes:
+    try:
+        data = _FAST(fields)
+    except UnicodeEncodeError:
+        # A lone surrogate has an escape and no UTF-8.
+        data = b"\xff"
+    return data if data.isascii() else _ESCAPING(fields).encode("ascii")
 
 
 def full_record(entry: Entry) -> bytes:
     """The record of everything."""
-    return _DUMP(_CONVERTER.unstructure(entry)).encode("ascii")
+    return _dump(_CONVERTER.unstructure(entry))
 
 
 def state_record(entry: Entry) -> bytes:
     """The record of what can change: every field of it, defaults too, since it overrides the full record."""
-    return _DUMP(
+    return _dump(
         {
             "id": entry.id,
             "recipients": _CONVERTER.unstructure(entry.envelope.recipients, tuple[Recipient, ...]),
@@ -85,7 +96,7 @@ def state_record(entry: Entry) -> bytes:
             "results": _CONVERTER.unstructure(entry.results, tuple[Failure, ...]),
             "warned": entry.warned,
         }
-    ).encode("ascii")
+    )
 
 
 def read_record(message_id: str, queue: Queue, full: bytes, state: bytes | None) -> Entry:

@@ -11,13 +11,15 @@ import structlog
 from attrs import evolve
 
 from mailward.hooks.context import Clock
-from mailward.spool.change import Arrival, Change, Removal, Update, carry_out
+from mailward.spool.batch import carry_out
+from mailward.spool.change import Arrival, Change, Promotion, Removal, Update
 from mailward.spool.content import QueueContent
 from mailward.spool.entry import Entry, Queue
 from mailward.spool.folders import CONTROL, DAMAGED, Disk, Folders, Vanished, slot_names
 from mailward.spool.ids import check_id, is_id, new_id
 from mailward.spool.image import read_entry
 from mailward.spool.incoming import Incoming
+from mailward.spool.journal import Journal
 from mailward.spool.record import Damaged
 from mailward.values.errors import SpoolError
 
@@ -37,21 +39,24 @@ class Spool:
         self.clock = clock or Clock()
         self._disk = disk or Disk()
         self._folders = Folders(self.root, slot, self._disk)
+        self.journal = Journal(self._folders)
 
     def open(self, wait_s: float = 5.0) -> None:
-        """Make the folders, take the lock (waiting up to ``wait_s`` seconds), empty ``tmp``.
+        """Make the folders, take the lock (waiting up to ``wait_s`` seconds), empty ``tmp``, read the journal.
 
         Raises SpoolError.
         """
         self._folders.open(wait_s)
         try:
             self._folders.purge()
+            self.journal.open()
         except OSError as error:
-            self._folders.close()
+            self.close()
             raise SpoolError(f"{self._folders.path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Let go of the lock."""
+        self.journal.close()
         self._folders.close()
 
     @property
@@ -68,15 +73,32 @@ class Spool:
         return Incoming(self._folders, message_id or self.new_id())
 
     def content(self, entry: Entry) -> QueueContent:
-        """The bytes to deliver. Raises SpoolError where the entry's splices cannot be."""
-        return QueueContent(self.path(entry), entry.prefix, entry.splices, entry.size_bytes)
+        """The bytes to deliver. Raises Vanished, Damaged, or SpoolError where the entry's splices cannot be."""
+        return QueueContent(self.path(entry), entry.prefix, entry.splices, entry.size_bytes, self.body(entry))
+
+    def body(self, entry: Entry) -> bytes | None:
+        """The body as received, where it is in the journal; None where it is in a file of its own (`path`).
+
+        Raises Damaged, SpoolError.
+        """
+        if entry.id not in self.journal:
+            return None
+        try:
+            return self.journal.body(entry.id)
+        except OSError as error:
+            raise SpoolError(f"{entry.id}: {error.strerror}") from error
 
     def path(self, entry: Entry) -> Path:
-        """Where the entry's file is."""
+        """Where the entry's file is, if it has one of its own."""
         return self._folders.path / entry.queue / check_id(entry.id)
 
     def load(self, message_id: str, queue: Queue) -> Entry:
         """Read an entry. Raises Vanished where it is not there, Damaged where it cannot be read, SpoolError."""
+        if self.journal.queue_of(message_id) is queue:
+            try:
+                return self.journal.load(message_id)
+            except OSError as error:
+                raise SpoolError(f"{message_id}: {error.strerror}") from error
         try:
             fd = self._folders.open_file(queue, message_id)
         except FileNotFoundError as error:
@@ -114,7 +136,7 @@ class Spool:
 
     def _ids(self, queue: Queue) -> list[str]:
         try:
-            return sorted(self._folders.ids(queue))
+            return sorted({*self._folders.ids(queue), *self.journal.ids(queue)})
         except OSError as error:
             raise SpoolError(f"{self._folders.path / queue}: {error.strerror}") from error
 
@@ -122,6 +144,9 @@ class Spool:
         """Move a file that cannot be read to the folder ``damaged``, for the operator. Raises SpoolError."""
         _log.error("queue file set aside", id=message_id, queue=queue.value, folder=DAMAGED, why=str(why))
         try:
+            if self.journal.queue_of(message_id) is queue:
+                self.journal.set_aside(message_id)
+                return
             self._folders.rename(message_id, queue, message_id, DAMAGED)
             self._folders.sync(DAMAGED)
         except OSError as error:
@@ -130,6 +155,10 @@ class Spool:
     def carry_out(self, changes: list[Change]) -> list[SpoolError | None]:
         """Carry out a batch of changes; for each None, or why it failed (and was undone)."""
         return carry_out(self._folders, changes)
+
+    def carry_out_in_journal(self, changes: list[Change]) -> list[SpoolError | None]:
+        """`carry_out` where small messages go into the journal; for one thread only."""
+        return carry_out(self._folders, changes, self.journal)
 
     def commit(self, incoming: Incoming, *entries: Entry) -> tuple[Entry, ...]:
         """Put a received message in the queue, durably. Raises SpoolError: nothing of it is in the queue then."""
@@ -151,21 +180,31 @@ class Spool:
                 own = evolve(entry, id=self.new_id(), origin=entry.origin or entries[0].id)
             distinct[own.id] = own
         incoming.take()
-        return Arrival(incoming, tuple(distinct.values()))
+        return Arrival(incoming, tuple(distinct.values()), self.journal)
+
+    def change_of(self, entry: Entry, source: Queue, durable: bool = True) -> Change:
+        """The change that writes the entry's state and moves it from ``source`` to its queue."""
+        if entry.id in self.journal:
+            return Promotion(entry, self.journal)
+        return Update(entry, source, durable)
+
+    def removal(self, entry: Entry) -> Removal:
+        """The change that removes the entry for good."""
+        return Removal(entry, self.journal)
 
     def append_state(self, entry: Entry) -> None:
-        """Write the entry's state to its file, synced. Raises SpoolError."""
-        self._one(Update(entry, entry.queue))
+        """Write the entry's state, synced; it has a file of its own from then on. Raises SpoolError."""
+        self._one(self.change_of(entry, entry.queue))
 
     def move(self, entry: Entry, queue: Queue) -> Entry:
         """Write the entry's state and move it to ``queue``, synced. Raises SpoolError: it is where it was then."""
         moved = evolve(entry, queue=queue)
-        self._one(Update(moved, entry.queue))
+        self._one(self.change_of(moved, entry.queue))
         return moved
 
     def remove(self, entry: Entry) -> None:
         """Remove the entry for good. Raises SpoolError."""
-        self._one(Removal(entry))
+        self._one(self.removal(entry))
 
     def copy(self, entry: Entry, new: Entry) -> Entry:
         """Put a copy of the entry's body in the queue as ``new`` (its own id, queue, envelope), synced.
@@ -174,6 +213,10 @@ class Spool:
         """
         incoming = self.begin(new.id)
         try:
+            body = self.body(entry)
+            if body is not None:
+                incoming.write(body)
+                return self.commit(incoming, new)[0]
             with open(self.path(entry), "rb", buffering=0) as file:
                 left = entry.size_bytes
                 while left:
@@ -207,8 +250,8 @@ class Spool:
         return count
 
     def _take_from(self, other: Folders) -> int:
-        count = 0
         try:
+            count = self.journal.adopt(other)
             for name in (*Queue, DAMAGED):
                 ids = [message_id for message_id in other.ids(name) if is_id(message_id)]
                 for message_id in ids:

@@ -1,0 +1,183 @@
+"""A segment of the journal: small messages, one record after the other, in a file of fixed size.
+
+    0        header, 64 bytes
+    64       marks, 8 bytes for each record
+    36,864   records; each batch begins at a multiple of 4,096
+
+Big-endian. The header is
+
+    magic (8)  version (2)  zero (2)  marks (4)  born, ns (8)  generation (8)  zero (28)  CRC-32 (4)
+
+and a record
+
+    generation (8)  number (4)  queue (1)  zero (1)  length of the id (2)  of the full record (4)
+    of the body (4)  CRC-32 of all the rest (4)  |  id  |  full record  |  body
+
+A segment whose messages are all gone is written again from its beginning under a new generation, 8
+random bytes. Only records and marks of the header's generation count, so nothing need be erased,
+and nobody can know what to write into a message to make it look like a record.
+
+A mark is the first six bytes of the generation, then ``D`` and zero (the message is gone), or ``S`` and
+the number of times that work on it was started. Marks are written in place and never synced for
+their own sake: they survive the end of the process, and a power failure brings back at worst a
+message that was delivered moments before.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from mailward.spool.entry import Entry, Queue
+from mailward.spool.record import Damaged, read_record
+
+SEGMENT_BYTES = 8 * 1024 * 1024
+MARKS = 4096
+RECORDS_AT = 36_864
+PAGE = 4096
+GONE = b"D"
+STARTED = b"S"
+MAX_STARTED = 255
+_MAGIC = b"\x89MWJ\r\n\x1a\n"
+_VERSION = 1
+_HEADER = struct.Struct(">8sHHIQ8s28x")
+_RECORD = struct.Struct(">8sIsxHII")
+_CRC = struct.Struct(">I")
+_HEADER_BYTES = _HEADER.size + _CRC.size
+_RECORD_BYTES = _RECORD.size + _CRC.size
+_MARK_BYTES = 8
+_CODES = {Queue.FAST: b"F", Queue.INCOMING: b"I"}
+_QUEUES = {code: queue for queue, code in _CODES.items()}
+JOURNALED = frozenset(_CODES)
+"""The queues whose small messages are kept in the journal."""
+
+
+@frozen
+class Header:
+    """The header of a segment; ``born_ns`` orders the segments of a slot."""
+
+    generation: bytes
+    born_ns: int
+
+
+@frozen
+class Record:
+    """One record as found: where it is, and its bytes."""
+
+    number: int
+    start: int
+    length: int
+    id: str
+    queue: Queue
+    full: bytes
+    body: bytes
+
+    def entry(self, started: int) -> Entry:
+        """The entry that the record holds. Raises Damaged."""
+        entry = read_record(self.id, self.queue, self.full, None)
+        return entry.with_started(started) if started else entry
+
+
+def header_bytes(header: Header) -> bytes:
+    """The header as written."""
+    fields = _HEADER.pack(_MAGIC, _VERSION, 0, MARKS, header.born_ns, header.generation)
+    return fields + _CRC.pack(zlib.crc32(fields))
+
+
+def read_header(fd: int) -> Header | None:
+    """The header of a file; None where it has no valid one. Raises OSError."""
+    data = os.pread(fd, _HEADER_BYTES, 0)
+    if len(data) < _HEADER_BYTES or _CRC.unpack_from(data, _HEADER.size)[0] != zlib.crc32(data[: _HEADER.size]):
+        return None
+    magic, version, _, marks, born_ns, generation = _HEADER.unpack_from(data)
+    return Header(generation, born_ns) if (magic, version, marks) == (_MAGIC, _VERSION, MARKS) else None
+
+
+def record_pieces(generation: bytes, number: int, entry: Entry, full: bytes, body: bytes) -> tuple[bytes, ...]:
+    """A record in pieces to be written one after the other."""
+    name = entry.id.encode("ascii")
+    fields = _RECORD.pack(generation, number, _CODES[entry.queue], len(name), len(full), len(body))
+    crc = zlib.crc32(body, zlib.crc32(full, zlib.crc32(name, zlib.crc32(fields))))
+    return (fields, _CRC.pack(crc), name, full, body)
+
+
+def record_bytes(entry: Entry, full: bytes, body: bytes) -> int:
+    """The length of a record."""
+    return _RECORD_BYTES + len(entry.id) + len(full) + len(body)
+
+
+def parse_record(generation: bytes, data: bytes, start: int, at: int) -> Record | None:
+    """The record that begins at ``data[at]``, which is offset ``start`` of the file; None where none does."""
+    if len(data) - at < _RECORD_BYTES or data[at : at + 8] != generation:
+        return None
+    _, number, code, name_length, full_length, body_length = _RECORD.unpack_from(data, at)
+    length = _RECORD_BYTES + name_length + full_length + body_length
+    if code not in _QUEUES or length > len(data) - at:
+        return None
+    rest = memoryview(data)[at + _RECORD_BYTES : at + length]
+    if _CRC.unpack_from(data, at + _RECORD.size)[0] != zlib.crc32(rest, zlib.crc32(data[at : at + _RECORD.size])):
+        return None
+    full_end = name_length + full_length
+    name = str(rest[:name_length], "ascii")
+    return Record(number, start, length, name, _QUEUES[code], bytes(rest[name_length:full_end]), bytes(rest[full_end:]))
+
+
+def records(fd: int, header: Header) -> Iterator[Record]:
+    """The records of a segment in the order of their arrival, those that are gone too. Raises OSError.
+
+    Records that the disk has damaged are passed over: numbers are missing then.
+    """
+    size = min(os.fstat(fd).st_size, SEGMENT_BYTES)
+    data = os.pread(fd, size - RECORDS_AT, RECORDS_AT) if size > RECORDS_AT else b""
+    at = number = 0
+    while number < MARKS and at >= 0:
+        record = parse_record(header.generation, data, RECORDS_AT + at, at)
+        if record is not None and number <= record.number < MARKS:
+            yield record
+            at += record.length
+            number = record.number + 1
+            if data[at : at + 8] == header.generation:
+                continue
+        else:
+            at += 1
+        at = data.find(header.generation, at)
+
+
+def read_at(fd: int, generation: bytes, start: int, length: int) -> Record:
+    """The record at a known place. Raises Damaged where it is not there, OSError."""
+    record = parse_record(generation, os.pread(fd, length, start), start, 0)
+    if record is None:
+        raise Damaged(f"journal record at {start}: not whole")
+    return record
+
+
+def mark_offset(number: int) -> int:
+    """Where the mark of a record is."""
+    return _HEADER_BYTES + number * _MARK_BYTES
+
+
+def mark_bytes(generation: bytes, kind: bytes, count: int = 0) -> bytes:
+    """A mark as written."""
+    return generation[:6] + kind + bytes((min(count, MAX_STARTED),))
+
+
+@frozen
+class Marks:
+    """The marks of a segment, read at once."""
+
+    generation: bytes
+    data: bytes
+
+    @classmethod
+    def read(cls, fd: int, header: Header) -> Marks:
+        """Read them. Raises OSError."""
+        return cls(header.generation, os.pread(fd, MARKS * _MARK_BYTES, _HEADER_BYTES))
+
+    def of(self, number: int) -> tuple[bytes, int]:
+        """Kind and count of a record's mark; (b"", 0) where it has none."""
+        mark = self.data[number * _MARK_BYTES : (number + 1) * _MARK_BYTES]
+        return (mark[6:7], mark[7]) if mark[:6] == self.generation[:6] and len(mark) == _MARK_BYTES else (b"", 0)
