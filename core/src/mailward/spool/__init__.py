@@ -1,4 +1,4 @@
-"""The durable queue: one file a message, crash-safe at every step.
+"""The durable queue: a journal for small messages, a file for others, crash-safe at every step.
 
 Imports values and hooks; delivery and gateway are built on it.
 """
