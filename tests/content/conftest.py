@@ -100,7 +100,6 @@ def copies(tmp_path: Path) -> Callable[..., tuple[Copy, ...]]:
 
     def ask(raw: bytes, settings: str = "", envelope: Envelope | None = None, *, more: str = "") -> tuple[Copy, ...]:
         path = tmp_path / "mailward.toml"
-        gateway = '[gateway]\nhostname = "mx.example.org"\n'
         head = 'plugins = ["content"]\n[gateway]\nhostname = "mx.example.org"\n'
         path.write_text(f"{head}[content]\n{settings}\n{more}", encoding="utf-8")
 
