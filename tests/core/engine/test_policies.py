@@ -212,3 +212,19 @@ def test_what_was_found_before_is_not_mixed_up_between_copies(engine: Build) -> 
 @pytest.mark.parametrize(("toml", "sole"), [("", True), (POLICIES, False)])
 def test_a_plugin_knows_whether_policies_override_it(engine: Build, toml: str, sole: bool) -> None:
     assert {one.plugin.context.sole for one in engine({"mine": Mine}, toml).policies.instances} == {sole}
+
+
+def test_plugins_are_asked_in_configuration_order_in_every_copy(engine: Build) -> None:
+    class Last(Plugin):
+        @hookimpl
+        def scan_message(self, scan: Scan) -> Finding:
+            return self.finding(f"after {scan.findings[-1].rule}", kind=Kind.NOTE)
+
+    class First(Mine):
+        @hookimpl
+        def scan_message(self) -> Finding:
+            return self.finding(f"first{self.settings.level}", kind=Kind.NOTE)
+
+    built = engine({"mine": First, "last": Last}, POLICIES)
+    verdict = asyncio.run(built.judge(envelope("ann@example.com", "a@other.example", "b@finance.example"), MAIL))
+    assert [copy.findings[-1].rule for copy in verdict.copies] == ["after first1", "after first5"]

@@ -72,11 +72,12 @@ class _Work:
         self._failures: list[Call] = []
 
     def instances(self, hook: str) -> Iterator[tuple[Instance, list[_Draft]]]:
-        """Each instance with ``hook`` that any copy uses, with the drafts that use it."""
+        """Each instance with ``hook`` that any copy uses, with the drafts that use it, in configuration order."""
         users: dict[int, tuple[Instance, list[_Draft]]] = {}
-        for draft in self.drafts:
-            for instance in draft.policy.implementing(hook):
-                users.setdefault(id(instance), (instance, []))[1].append(draft)
+        for of_one_plugin in zip(*(draft.policy.instances for draft in self.drafts), strict=True):
+            for draft, instance in zip(self.drafts, of_one_plugin, strict=True):
+                if instance.implements(hook):
+                    users.setdefault(id(instance), (instance, []))[1].append(draft)
         yield from users.values()
 
     async def ask(

@@ -37,7 +37,7 @@ def _one_by_one(rule: Subjects) -> tuple[re.Pattern[str], ...]:
 
 def _answers(rule: Subjects) -> re.Pattern[str] | None:
     words = "|".join(re.escape(word.strip().rstrip(":")) for word in rule.prefixes)
-    return re.compile(rf"(?:{words})(?:\[\d+\]|\(\d+\))? ?[:：] ?", re.IGNORECASE) if words else None
+    return re.compile(rf"(?:{words}) ?(?:\[\d+\]|\(\d+\))? ?[:：] ?", re.IGNORECASE) if words else None
 
 
 @frozen

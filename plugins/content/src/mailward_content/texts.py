@@ -30,7 +30,7 @@ _BREAK = re.compile(
     r"(?:[\s/][^<>]*)?>",
     re.IGNORECASE,
 )
-_TAG = re.compile(r"<[^<>]*>")
+_TAG = re.compile(r"<[A-Za-z/!?][^<>]*>")
 
 
 class Place(StrEnum):

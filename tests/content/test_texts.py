@@ -1,0 +1,128 @@
+"""The texts that rules look into: what is shown, where it stands, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailward import Message
+from mailward.mime import unpack_zip
+from mailward_content.texts import Place, shown, texts_of, visible
+
+
+def texts(raw: bytes, *places: Place) -> dict[str, str]:
+    """Place and part → text, white space as single blanks."""
+    with Message.from_bytes(raw) as message:
+        for part in message.walk():
+            members = None if part.children else unpack_zip(part)
+            if members is not None:
+                message.add_members(part, members)
+        found = texts_of(message, places or tuple(Place))
+        return {f"{one.place} {one.part.path if one.part else ''}".strip(): " ".join(one.text.split()) for one in found}
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<p>one</p><p>two</p>", "one two"),
+        ("v<b>iag</b>ra", "viagra"),
+        ("v<!-- hidden -->iagra", "viagra"),
+        ("v<!-- a > b -->iagra", "viagra"),
+        ("a<br>b<BR/>c<hr>d", "a b c d"),
+        ("<table><tr><td>a</td><td>b</td></tr></table>", "a b"),
+        ("<style>p { color: red }</style>x<script>var a = '<p>'</script>y", "xy"),
+        ("fish &amp; chips &#102;ree &nbsp;now", "fish & chips free now"),
+        ("<a href='http://x.example/'>link</a>", "link"),
+        ("open <!-- never closed", "open"),
+        ("a < b and c > d", "a < b and c > d"),
+        ("<w:p><w:r><w:t>inv</w:t></w:r><w:r><w:t>oice</w:t></w:r></w:p><w:p>next</w:p>", "invoice next"),
+        ("<si><t>one</t></si><si><t>two</t></si>", "one two"),
+        ("<text:p>a<text:tab/>b</text:p>", "a b"),
+        ("<![CDATA[plain]]>", "plain"),
+    ],
+)
+def test_markup_gives_the_text_that_it_shows(markup: str, text: str) -> None:
+    assert " ".join(shown(markup).split()) == text
+
+
+@given(st.text("<>!-/ab\"'&;scriptyle ", max_size=80))
+def test_no_markup_makes_it_fail(markup: str) -> None:
+    assert isinstance(shown(markup), str)
+
+
+@pytest.mark.parametrize("piece", ["<", "<!--", "<script>", "<a ", "&", "</", "<p", "<![CDATA["])
+def test_hostile_markup_takes_linear_time(piece: str) -> None:
+    shown(piece * 200_000)
+
+
+def test_what_does_not_show_does_not_hide_a_word() -> None:
+    assert visible("v\u200bi\u00adag\u2060ra") == "viagra"
+    assert visible("plain") == "plain"
+
+
+def test_bodies_are_apart_from_attachments(mails: Any) -> None:
+    raw = mails.parts(
+        b"Content-Type: text/html\r\n\r\n<b>shown</b>",
+        mails.file("note.txt", b"attached text"),
+        mails.file("picture.png", b"\x89PNG\r\n\x1a\n\0binary"),
+        b"Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\nattached too",
+    )
+    found = texts(raw)
+    assert found["body 1"] == "good day"
+    assert found["body 2"] == "shown"
+    assert found["markup 2"] == "<b>shown</b>"
+    assert found["attachments 3"] == "attached text"
+    assert found["attachments 5"] == "attached too"
+    assert not any(key.endswith(" 4") for key in found)
+    assert found["subject"] == "hello"
+    assert "subject: hello" in found["headers"]
+
+
+def test_only_what_is_asked_for_is_read(mails: Any) -> None:
+    raw = mails.parts(mails.file("note.txt", b"attached text"))
+    assert list(texts(raw, Place.SUBJECT)) == ["subject"]
+    assert list(texts(raw, Place.BODY)) == ["body 1"]
+    assert list(texts(raw, Place.ATTACHMENTS)) == ["attachments 2"]
+
+
+def test_text_is_decoded_by_its_charset_and_encoding(mails: Any) -> None:
+    raw = mails.parts(
+        b"Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSch=F6n",
+        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nU2Now7Zu\r\n",
+    )
+    assert [texts(raw)[f"body {number}"] for number in (2, 3)] == ["Schön", "Schön"]
+
+
+def test_a_text_is_one_by_its_declaration_whatever_its_first_bytes_look_like(mails: Any) -> None:
+    assert texts(mails.parts(b"Content-Type: text/plain\r\n\r\nBMW for sale"))["body 2"] == "BMW for sale"
+
+
+def test_bodies_of_forwarded_messages_are_bodies(mails: Any) -> None:
+    found = texts(mails.forwarded(mails.plain(b"forwarded words")))
+    assert "forwarded words" in found.values()
+
+
+def archive(**members: str) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as made:
+        for name, text in members.items():
+            made.writestr(name.replace("__", "/") + ".xml", text)
+    return target.getvalue()
+
+
+def test_documents_of_office_programs_are_read(mails: Any) -> None:
+    word = archive(word__document="<?xml version='1.0'?><w:p><w:t>Pay</w:t><w:t>roll</w:t></w:p>")
+    text = archive(content="<?xml version='1.0'?><text:p>Salaries <text:span>2026</text:span></text:p>")
+    found = texts(mails.parts(mails.file("a.docx", word), mails.file("b.odt", text)), Place.ATTACHMENTS)
+    assert "Payroll" in found.values()
+    assert "Salaries 2026" in found.values()
+
+
+def test_utf_16_without_a_declaration_is_a_text(mails: Any) -> None:
+    raw = mails.attached("note.txt", "payroll".encode("utf-16"))
+    assert texts(raw)["attachments 2"] == "payroll"
