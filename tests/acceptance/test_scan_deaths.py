@@ -110,8 +110,7 @@ def test_other_mail_flows_while_messages_kill_and_hang(gateway: Callable[..., Ga
         client.write(plain(subject="kill by loop in C") + b".\r\n")
     deadly: list[Reply] = []
     killers = [
-        threading.Thread(target=partial(_kill, up, way, deadly))
-        for way in ("exit", "segfault", "memory", "abort")
+        threading.Thread(target=partial(_kill, up, way, deadly)) for way in ("exit", "segfault", "memory", "abort")
     ]
     for killer in killers:
         killer.start()
