@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from mailward import Engine, Envelope, Finding, Limits, Member, Message, Part, PartKind
+from mailward import Engine, Envelope, Finding, Limits, Member, Message, Part, PartKind, unpack_binhex, unpack_zip
 from mailward_archives import Archives, ArchivesSettings
 
 HEAD = b"From: a@example.com\r\nTo: b@example.org\r\nSubject: hello\r\nMIME-Version: 1.0\r\n"
@@ -53,13 +53,13 @@ class Opened:
 
 def walked(raw: bytes, settings: ArchivesSettings, limits: Limits) -> Opened:
     """Unpack as the core does, without an engine around it."""
-    plugin = Archives(settings)
+    readers = (Archives(settings).unpack, unpack_zip, unpack_binhex)
     with Message.from_bytes(raw, limits) as message:
         findings = list[Finding]()
         parts = dict[str, bytes]()
         for part in message.walk():
             if all(child.kind is PartKind.ENCODED for child in part.children):
-                members = plugin.unpack(part)
+                members = next((found for reader in readers if (found := reader(part)) is not None), None)
                 if members is not None:
                     findings += message.add_members(part, members)
             if part.path.startswith("2") and not part.opaque and part.is_leaf:

@@ -22,7 +22,7 @@ from mailward_archives.lzfu import LzfuError, unpack_rtf
 from mailward_archives.msi import stream_name
 from mailward_archives.ole10native import parse_package
 from mailward_archives.ppt import _objects
-from mailward_archives.zips import methods
+from mailward_archives.zips import directory
 
 from .conftest import mail
 
@@ -121,7 +121,7 @@ SEEDS: dict[str, tuple[Callable[[bytes], Any], bytes, tuple[type[Exception], ...
     "sis": (sis.parse, bytes(4) + sis._EPOC6 + sis.UID + bytes(90), (struct.error,)),
     "rar": (lambda data: (rar.traits(data), rar.locked(data)), b"Rar!\x1a\x07\x01\0" + bytes(range(60)), ()),
     "powerpoint": (lambda data: list(_objects(data)), struct.pack("<HHI", 0x10, 0x1011, 9) + bytes(9), ()),
-    "zip methods": (lambda data: list(methods(data)), b"PK\x01\x02" + bytes(60), ()),
+    "zip directory": (lambda data: list(directory(data)), b"PK\x01\x02" + bytes(60), ()),
     "image": (
         lambda data: image.parse_image(data, 1 << 20),
         b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0" + bytes(200),

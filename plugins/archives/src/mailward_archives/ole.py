@@ -14,12 +14,14 @@ from typing import Any, BinaryIO
 import olefile
 
 from mailward import Finding, Member, Part
+from mailward_archives import office
 from mailward_archives.content import CHUNK_BYTES, Content, encrypted, limit, reason, unopened
 from mailward_archives.inflate import inflated
 from mailward_archives.msg import is_message, read_message
 from mailward_archives.msi import stream_name
 from mailward_archives.ole10native import parse_package
 from mailward_archives.ppt import embedded
+from mailward_archives.settings import ArchivesSettings
 
 ERRORS = (
     OSError,
@@ -42,7 +44,7 @@ _FILEPASS = 0x002F
 _ZLIB = b"\x78"
 
 
-def read_ole(part: Part) -> Iterator[Member | Finding]:
+def read_ole(part: Part, settings: ArchivesSettings) -> Iterator[Member | Finding]:
     """The streams of a compound file; of an Outlook message, its bodies and attachments first."""
     with part.open() as file:
         try:
@@ -51,10 +53,12 @@ def read_ole(part: Part) -> Iterator[Member | Finding]:
         except ERRORS as error:
             yield unopened(part, f"ole: {reason(error)}")
             return
-        yield from _content(part, storage, paths)
+        yield from _content(part, storage, paths, settings)
 
 
-def _content(part: Part, storage: Any, paths: list[list[str]]) -> Iterator[Member | Finding]:
+def _content(
+    part: Part, storage: Any, paths: list[list[str]], settings: ArchivesSettings
+) -> Iterator[Member | Finding]:
     reported = False
     if is_message(paths):
         yield from read_message(part, storage, paths)
@@ -63,7 +67,7 @@ def _content(part: Part, storage: Any, paths: list[list[str]]) -> Iterator[Membe
         last = path[-1].lower()
         if not reported and _is_encrypted(storage, path):
             reported = True
-            yield encrypted(part, f"ole: {name!r} is encrypted")
+            yield from office.unlocked(part, settings) or (encrypted(part, f"ole: {name!r} is encrypted"),)
         if last == _NATIVE:
             yield from _package(part, storage, path, name)
         elif last.startswith("_") and len(path) == 1:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
 from mailward import Finding, Member, Part
 from mailward_archives.buffer import data_of
 from mailward_archives.content import Content, encrypted, limit, reason, unopened
 from mailward_archives.inflate import inflated_from
+from mailward_archives.passwords import opened_note, tries
+from mailward_archives.settings import ArchivesSettings
 
 try:
     pikepdf: Any = import_module("pikepdf")
@@ -45,19 +48,31 @@ def holds_files(part: Part) -> bool:
         return data.find(b"EmbeddedFile") >= 0
 
 
-def read_pdf(part: Part) -> Iterator[Member | Finding]:
+def read_pdf(part: Part, settings: ArchivesSettings) -> Iterator[Member | Finding]:
     """The embedded files, by the names that the document gives them."""
     with part.open() as file:
         try:
             document = pikepdf.open(file)
         except pikepdf.PasswordError as error:
-            yield encrypted(part, f"pdf: {reason(error)}")
-            return
+            document = _unlocked(part, file) if settings.try_passwords else None
+            if document is None:
+                yield encrypted(part, f"pdf: {reason(error)}")
+                return
+            yield opened_note(part)
         except _errors() as error:
             yield unopened(part, f"pdf: {reason(error)}")
             return
         with document:
             yield from _files(part, document)
+
+
+def _unlocked(part: Part, file: BinaryIO) -> Any:
+    """The document, opened with a password of the message; None where none opens it."""
+    for word in tries(part):
+        file.seek(0)
+        with suppress(*_errors()):
+            return pikepdf.open(file, password=word)
+    return None
 
 
 def _files(part: Part, document: Any) -> Iterator[Member | Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from mailward import Check, Finding, Member, OnFailure, Part, Plugin, hookimpl
-from mailward_archives import iso, pdf
+from mailward_archives import iso, office, pdf, sevenzip
 from mailward_archives.content import unopened
 from mailward_archives.hidden import read_hidden
 from mailward_archives.settings import ArchivesSettings
@@ -60,6 +60,10 @@ class Archives(Plugin):
         for one in FORMATS:
             if self.settings.reads(one.name) and (needs := one.missing()):
                 yield one.name, needs
+        if self.settings.reads("ole") and (needs := office.missing()):
+            yield "encrypted documents", needs
+        if self.settings.try_passwords and (needs := sevenzip.missing()):
+            yield "archives with passwords", needs
 
     @hookimpl
     def unpack(self, part: Part) -> Iterator[Member | Finding] | None:

@@ -15,6 +15,8 @@ from mailward import Finding, Member, Part
 from mailward_archives import libarchive
 from mailward_archives.buffer import Data, data_of
 from mailward_archives.content import encrypted, multivolume
+from mailward_archives.passwords import opened_note, unlocked
+from mailward_archives.settings import ArchivesSettings
 
 _RAR5 = b"Rar!\x1a\x07\x01\x00"
 _HEAD_BYTES = 512
@@ -106,11 +108,16 @@ def _file_name(head: bytes, at: int) -> str:
     return head[at : at + length].decode("utf-8", "replace")
 
 
-def read_rar(part: Part) -> Iterator[Member | Finding]:
+def read_rar(part: Part, settings: ArchivesSettings) -> Iterator[Member | Finding]:
     """The members, or that the archive is encrypted as a whole; that it is one volume of several."""
     found = traits(part.head(_HEAD_BYTES))
     if found.volume:
         yield multivolume(part, "rar: one volume of a set")
+    reader = unlocked(part, settings, "rar", "")
+    if reader is not None:
+        yield opened_note(part)
+        yield from reader(part)
+        return
     if found.encrypted:
         yield encrypted(part, "rar: the list of files is encrypted")
         return

@@ -30,6 +30,9 @@ class ArchivesSettings:
     emulate: bool = setting(
         False, help="run the packers of packed programs in an emulated processor, to see what they hide"
     )
+    try_passwords: bool = setting(
+        False, help="try words of the message as passwords of encrypted archives and documents in it"
+    )
     program_timeout_s: Seconds = setting(
         Seconds(20.0), validator=between(1, 600), help="time for one call of the 7-Zip program"
     )

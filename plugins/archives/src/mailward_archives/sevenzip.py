@@ -28,7 +28,8 @@ _PIPE_BYTES = 64 * 1024
 _LISTING_MOST_BYTES = 8 * 1024 * 1024
 _ERROR_BYTES = 4096
 _ONE_BY_ONE = 24
-_PASSWORD = "-p-"  # answers the question for a password, which the program would otherwise wait for
+_NO_PASSWORD = "-"  # answers the question for a password, which the program would otherwise wait for
+_TRIED_BYTES = 1024 * 1024
 _ERRORS = (OSError, ValueError)
 
 
@@ -64,37 +65,60 @@ class Listing:
     complaint: str = ""
     volumes: bool = False
 
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the list itself is encrypted."""
+        return any(word in self.complaint.lower() for word in ("encrypted", "password"))
+
 
 @frozen
 class SevenZip:
-    """A reader for one format, by the program's name for it (empty: by content)."""
+    """A reader for one format, by the program's name for it (empty: by content), and a password where one is known."""
 
     name: str
     type: str = ""
     timeout_s: float = field(default=20.0)
     memory_bytes: int = field(default=1024 * 1024 * 1024)
+    password: str = field(default="", repr=False)
 
     def __call__(self, part: Part) -> Iterator[Member | Finding]:
         """The members of ``part``."""
         with file_of(part) as file:
             try:
-                listing = parse_listing(self._list(file))
+                listing = self.listing(file)
             except _ERRORS as error:
                 yield unopened(part, f"{self.name}: {error}")
                 return
             yield from self._complaints(part, listing)
             files = [entry for entry in listing.entries if not entry.folder]
-            locked = [entry for entry in files if entry.encrypted]
+            locked = [entry for entry in files if entry.encrypted and not self.password]
             for entry in locked:
                 yield Member(entry.path, (), encrypted=True)
-            readable = [entry for entry in files if not entry.encrypted]
+            readable = [entry for entry in files if self.password or not entry.encrypted]
             if len(readable) > _ONE_BY_ONE and not locked and all(entry.size >= 0 for entry in readable):
                 yield from self._all(part, file, readable)
             else:
                 yield from self._each(part, file, readable)
 
+    def listing(self, file: BinaryIO) -> Listing:
+        """What the program lists; raises OSError or ProgramError where it lists nothing."""
+        return parse_listing(self._list(file))
+
+    def content(self, file: BinaryIO, entry: Entry) -> Content:
+        """The content of one member."""
+        return Content(self._run(file, "x", "-so", entry.path), _ERRORS)
+
+    def opens(self, file: BinaryIO, entry: Entry) -> bool:
+        """Whether a member can be read with the password of this reader: the first megabyte of it tells."""
+        content, size = self.content(file, entry), 0
+        for chunk in content:
+            size += len(chunk)
+            if size > _TRIED_BYTES:
+                return True
+        return content.whole
+
     def _complaints(self, part: Part, listing: Listing) -> Iterator[Finding]:
-        if "encrypted" in listing.complaint.lower() or "password" in listing.complaint.lower():
+        if listing.is_hidden:
             yield encrypted(part, f"{self.name}: {listing.complaint}")
         elif listing.complaint:
             yield unopened(part, f"{self.name}: {listing.complaint}")
@@ -104,7 +128,7 @@ class SevenZip:
     def _each(self, part: Part, file: BinaryIO, entries: list[Entry]) -> Iterator[Member | Finding]:
         for entry in entries:
             # A name that starts with a dash or holds a wildcard is a name all the same (-spd, --).
-            content = Content(self._run(file, "x", "-so", entry.path), _ERRORS)
+            content = self.content(file, entry)
             yield Member(entry.path, content, size_hint=max(entry.size, 0))
             if content.error:
                 yield unopened(part, f"{self.name}: {content.error}", entry.path)
@@ -124,21 +148,31 @@ class SevenZip:
             yield unopened(part, f"{self.name}: more content than the listing says")
 
     def _list(self, file: BinaryIO) -> str:
-        pieces, size = list[bytes](), 0
+        pieces, size, problem = list[bytes](), 0, ""
         try:
             for piece in self._run(file, "l", "-slt"):
                 pieces.append(piece)
                 size += len(piece)
                 if size > _LISTING_MOST_BYTES:
                     raise ProgramError("the listing is too long")
-        except ProgramError:
-            # The program lists what it can, and why it cannot go on.
+        except ProgramError as error:
+            # The program lists what it can, and why it cannot go on, but for a password that is missing.
             if not pieces or size > _LISTING_MOST_BYTES:
                 raise
-        return b"".join(pieces).decode("utf-8", "replace")
+            problem = f"ERROR: {error}\n" if Listing(complaint=str(error)).is_hidden else ""
+        return problem + b"".join(pieces).decode("utf-8", "replace")
 
     def _run(self, file: BinaryIO, command: str, *arguments: str) -> Iterator[bytes]:
-        switches = [command, "-bd", "-y", "-spd", "-sccUTF-8", "-mmt1", _PASSWORD, *arguments[:1]]
+        switches = [
+            command,
+            "-bd",
+            "-y",
+            "-spd",
+            "-sccUTF-8",
+            "-mmt1",
+            f"-p{self.password or _NO_PASSWORD}",
+            *arguments[:1],
+        ]
         kind = [f"-t{self.type}"] if self.type else []
         number = file.fileno()
         line = [program(), *switches, *kind, "--", f"/dev/fd/{number}", *arguments[1:]]

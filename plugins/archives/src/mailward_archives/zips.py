@@ -1,4 +1,5 @@
-"""Zip archives with compression methods that the core's reader does not know: deflate64, implode, ppmd.
+"""Zip archives with compression methods that the core's reader does not know: deflate64, implode, ppmd; and
+encrypted ones whose password stands in the message.
 
 All others are left to the core, which enforces its own rules on them.
 """
@@ -8,31 +9,63 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from mailward import Finding, Member, Part
+from mailward import Finding, Member, Part, unpack_zip
 from mailward_archives import sevenzip
-from mailward_archives.buffer import Data, data_of
+from mailward_archives.buffer import Data, data_of, file_of
+from mailward_archives.content import unopened
+from mailward_archives.passwords import opened_note, unlocked
 from mailward_archives.settings import ArchivesSettings
+from mailward_archives.sevenzip import SevenZip
 
-_CORE_METHODS = (0, 8, 12, 14, 99)
+_CORE_METHODS = (0, 8, 12, 14, 95, 99)
 _CENTRAL = b"PK\x01\x02"
+_ENCRYPTED = 0x0001
 _MOST_ENTRIES = 50_000
 
 
 def read_zip(part: Part, settings: ArchivesSettings) -> Iterator[Member | Finding] | None:
-    """The members of an archive with an odd method, by the 7-Zip program; None for every other archive."""
+    """The members of an archive with an odd method, by the 7-Zip program, or of one that a password opens.
+
+    None for every other archive.
+    """
     if sevenzip.missing():
         return None
     with data_of(part) as data:
-        if all(method in _CORE_METHODS for method in methods(data)):
-            return None
-    return sevenzip.SevenZip("zip", "zip", settings.program_timeout_s, settings.program_memory_bytes)(part)
+        entries = tuple(directory(data))
+    is_odd = any(method not in _CORE_METHODS for _, method in entries)
+    is_locked = any(flags & _ENCRYPTED for flags, _ in entries)
+    reader = unlocked(part, settings, "zip", "zip") if is_locked else None
+    if reader is not None:
+        return _opened(part, reader, is_odd)
+    limits = settings.program_timeout_s, settings.program_memory_bytes
+    return SevenZip("zip", "zip", *limits)(part) if is_odd else None
 
 
-def methods(data: Data) -> Iterator[int]:
-    """The methods that the entries of the directory name (APPNOTE 4.4.5)."""
+def _opened(part: Part, reader: SevenZip, is_odd: bool) -> Iterator[Member | Finding]:
+    """What the core makes of the archive, with the content of encrypted members."""
+    yield opened_note(part)
+    members = None if is_odd else unpack_zip(part)
+    if members is None:
+        yield from reader(part)
+        return
+    with file_of(part) as file:
+        locked = {entry.path: entry for entry in reader.listing(file).entries if entry.encrypted}
+        for item in members:
+            entry = locked.get(item.name) if isinstance(item, Member) and item.encrypted else None
+            if entry is None:
+                yield item
+                continue
+            content = reader.content(file, entry)
+            yield Member(item.name, content, size_hint=max(entry.size, 0))
+            if content.error:
+                yield unopened(part, f"zip: {content.error}", item.name)
+
+
+def directory(data: Data) -> Iterator[tuple[int, int]]:
+    """Flags and method of each entry of the directory (APPNOTE 4.4.4, 4.4.5)."""
     at, count = 0, 0
     while (at := data.find(_CENTRAL, at)) >= 0 and at + 46 <= len(data) and count < _MOST_ENTRIES:
-        (method,) = struct.unpack_from("<H", data, at + 10)
-        yield int(method)
+        flags, method = struct.unpack_from("<HH", data, at + 8)
+        yield int(flags), int(method)
         at += 46
         count += 1
