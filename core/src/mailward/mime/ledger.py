@@ -19,6 +19,7 @@ class Ledger:
     """Counts against `Limits` and collects findings, for all parts of one message."""
 
     __slots__ = (
+        "_by_part",
         "_kept",
         "_seen",
         "_spills",
@@ -39,6 +40,7 @@ class Ledger:
         self.decoded_bytes = 0
         self.spent_s = 0.0
         self._started = 0.0
+        self._by_part: dict[str, list[Finding]] = {}
         self._kept = 0
         self._seen: set[tuple[str, str, str]] = set()
         self._spills: list[Spill] = []
@@ -50,7 +52,16 @@ class Ledger:
         if key not in self._seen:
             self._seen.add(key)
             self.findings.append(finding)
+            self.tell(finding)
         return finding
+
+    def tell(self, finding: Finding) -> None:
+        """Remember a finding, the core's or a reader's, under the part that it is about."""
+        self._by_part.setdefault(finding.part, []).append(finding)
+
+    def about(self, path: str) -> tuple[Finding, ...]:
+        """What is known so far about the part of this path."""
+        return tuple(self._by_part.get(path, ()))
 
     def limit(self, name: str, path: str) -> Finding:
         """Record that the limit ``name`` was reached at a part."""

@@ -145,7 +145,10 @@ class Message:
         structure of a mail among the members goes there. A member beyond a limit or encrypted is an
         opaque part. Raises OSError when there is no room for temporary files.
         """
-        return Intake(self._ledger, self._tree, part).take(members)
+        found = Intake(self._ledger, self._tree, part).take(members)
+        for finding in found:
+            self._ledger.tell(finding)
+        return found
 
     def spans(self) -> Iterator[Span]:
         """The raw message as contiguous stretches, in order, that cover it exactly. Empty ones are left out."""

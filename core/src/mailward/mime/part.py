@@ -16,7 +16,7 @@ from mailward.mime.names import Name, hazards, names_of, subject_name
 from mailward.mime.parameters import NO_PARAMETERS, Parameters, parse_parameters
 from mailward.mime.payload import Payload
 from mailward.mime.reach import is_rewritable
-from mailward.values.finding import Kind
+from mailward.values.finding import Finding, Kind
 
 if TYPE_CHECKING:
     from mailward.mime.layout import Division
@@ -162,6 +162,11 @@ class Part(Payload):
         if self._detected is None:
             self._detected = detect(self.head(HEAD_BYTES))
         return self._detected
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the core and the readers of containers found about this part so far."""
+        return self._ledger.about(self.path)
 
     @property
     def _coding(self) -> str:

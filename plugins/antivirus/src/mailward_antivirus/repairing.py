@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from mailward import Kind, Message, Part
+from mailward import Kind, Message, Part, unpack_zip
 from mailward_antivirus.engine import Engine, Repairer, Treatment
 from mailward_antivirus.report import Report, ScanStatus
 from mailward_antivirus.scanning import judged, scan_all
@@ -53,7 +53,10 @@ class Workshop:
         if treatment.content is None:
             return Treatment(None, f"{name}: {treatment.detail or 'cannot repair it'}")
         with Message.from_bytes(_carrier(part) + treatment.content) as message:
-            hits = await scan_all(self.engines, (message.root,))
+            for part in message.walk():
+                # What was found in a member has to be looked for in the members of what came out.
+                message.add_members(part, unpack_zip(part) or ())
+            hits = await scan_all(self.engines, message.walk())
             bad = next((hit for hit in hits if hit.report.status is not ScanStatus.CLEAR), None)
         if bad is not None:
             found = bad.report.name or bad.report.detail

@@ -23,6 +23,7 @@ from mailward import (
 )
 from mailward_antivirus import rules
 from mailward_antivirus.clamd_address import addresses
+from mailward_antivirus.heuristics.trait import Level
 from mailward_antivirus.rules import Choice, Use
 
 REPLACEMENT = (
@@ -82,6 +83,12 @@ class AntivirusSettings:
     skip_names: Masks = setting(Masks(), help="parts of these file names are not scanned")
     scan_types: Masks = setting(Masks(), help="only parts of these MIME types are scanned; empty: all")
     skip_types: Masks = setting(Masks(), help="parts of these MIME types are not scanned")
+    heuristics: Level = setting(
+        Level.MEDIUM, help="how suspicious the heuristics are: off, low, medium, high; higher finds more, also harmless"
+    )
+    disarm: bool = setting(
+        True, help="repair by taking out what acts: macros, scripts, embedded objects, links that load from elsewhere"
+    )
     eicar: bool = setting(True, help="find the EICAR test file, and its variants with a prefix")
     signatures: tuple[Path, ...] = setting((), help="signatures in ClamAV's .hdb, .hsb and .ndb forms")
     definitions: Use = setting(

@@ -1,0 +1,59 @@
+"""RTF: objects in it, and the tricks that hide them."""
+
+from __future__ import annotations
+
+from mailward import Part
+from mailward_antivirus.heuristics.patterns import around, pattern
+from mailward_antivirus.heuristics.trait import Traits, trait
+
+MAX_BYTES = 8 * 1024 * 1024
+_MAX_OBJECTS = 50
+_OBJECT = pattern(r"[^\\]\\obj(?:data|embd|ocx|link|autlink|html)\b")
+_STARTS = pattern(r"[^\\]\\obj(?:update|autlink)\b")
+_TEMPLATE = pattern(r"\\\*\s*\\template\s+([^}]{0,200}(?:https?:|\\\\\\\\|ftp:)[^}]{0,200})")
+_NOISE = pattern(
+    r"\\objdata\b[^{}\\]{0,900}\\bin0*[1-9]",
+    r"\\objdata[\s{}]{0,40}\\[a-z]+",
+    r"\{\\\*\\[a-z]{20}",
+    r"\\objdata\b[^{}]{0,200}(?:(?:\{[^{}]{0,100}\}|\\[a-z]{1,30}-?\d{0,10})\s?){6}",
+)
+_DATA = pattern(r"[^\\]\\objdata\b")
+_EQUATION_CLASS = bytes.fromhex("02ce020000000000c000000000000046")
+_PROGRAM = pattern(
+    r"([^\x00\\/]{1,80}\.(?:exe|scr|com|pif|js|jse|vbs|vbe|wsf|hta|lnk|bat|cmd|ps1|dll|sct|msi))\x00",
+)
+_NOT_HEX = bytes(set(range(256)) - set(b"0123456789abcdefABCDEF"))
+
+
+def inspect_rtf(part: Part) -> Traits:
+    """Objects, what starts by itself, the equation editor, a template from elsewhere, and hiding."""
+    data = part.head(MAX_BYTES)
+    if not data.startswith(b"{\\rtf1"):
+        yield trait("rtf_hides", data[:12])
+    if match := _TEMPLATE.search(data):
+        yield trait("external_template", match[1])
+    match = _OBJECT.search(data)
+    if match is None:
+        return
+    yield trait("rtf_object", around(data, match))
+    if start := _STARTS.search(data):
+        yield trait("rtf_object_starts", start[0])
+    yield from _objects(data)
+    if noise := _NOISE.search(data):
+        yield trait("rtf_hides", around(data, noise))
+
+
+def _objects(data: bytes) -> Traits:
+    for number, match in enumerate(_DATA.finditer(data)):
+        if number >= _MAX_OBJECTS:
+            return
+        end = data.find(b"}", match.end())
+        digits = data[match.end() : end if end >= 0 else len(data)].translate(None, _NOT_HEX)
+        raw = bytes.fromhex(digits[: len(digits) // 2 * 2].decode("ascii"))
+        lowered = raw[:4096].lower()
+        if b"equation" in lowered[:256] or _EQUATION_CLASS in raw[:65536]:
+            yield trait("equation", raw[:48])
+        if b"package" in lowered[:256] and (found := _PROGRAM.search(raw[:4096])):
+            yield trait("embedded_program", found[1])
+        if b"otkloadr" in lowered or b"htmlfile" in lowered[:256] or b"ole2link" in lowered[:256]:
+            yield trait("external_moniker", raw[:48])

@@ -1,0 +1,53 @@
+"""Traits: the marks of content that may do harm, each with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from attrs import frozen
+
+from mailward import Part, printable
+
+MAX_EVIDENCE = 200
+"""Characters of evidence that are kept: it goes into logs and reports."""
+
+
+class Level(StrEnum):
+    """How suspicious the heuristics are: a higher level finds more, also more that is harmless.
+
+    SAV-AV-01, SMS-AV-01; IMA-SRV-07 numbers them 0 to 3.
+    """
+
+    OFF = "off"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+@frozen
+class Trait:
+    """One mark of one part. ``rule`` is its name in the table of weights, ``evidence`` what was seen."""
+
+    rule: str
+    evidence: str = ""
+
+
+Traits = Iterator[Trait]
+
+
+def trait(rule: str, evidence: str | bytes = "") -> Trait:
+    """A trait with its evidence made fit for a log: one line, printable, bounded."""
+    text = evidence.decode("utf-8", "replace") if isinstance(evidence, bytes) else evidence
+    return Trait(rule, printable(text[: 2 * MAX_EVIDENCE])[:MAX_EVIDENCE])
+
+
+def suffix(name: str) -> str:
+    """The last extension of a file name in lower case, without its dot; empty where there is none."""
+    stem, dot, last = name.rpartition(".")
+    return last.strip().lower() if dot and stem else ""
+
+
+def suffixes(part: Part) -> tuple[str, ...]:
+    """The extensions of every name that some client may show."""
+    return tuple(dict.fromkeys(filter(None, (suffix(name.text) for name in part.names))))
