@@ -8,8 +8,8 @@ from attrs import field, frozen
 
 from mailward import Masks
 from mailward_antivirus import clamd, signatures
-from mailward_antivirus.disarm import repairer
 from mailward_antivirus.definitions import NO_DEFINITIONS, Definitions
+from mailward_antivirus.disarm import repairer
 from mailward_antivirus.engine import Engine, EngineFactory, Repairer, RepairerFactory, Surroundings
 from mailward_antivirus.heuristics import engine as heuristics
 from mailward_antivirus.massmailer import mass_mailers

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 from mailward import Check
 from mailward_antivirus.clamd import Clamd
+from mailward_antivirus.heuristics.level import Level
+from mailward_antivirus.heuristics.libraries import missing
 from mailward_antivirus.signatures import Signatures
 from mailward_antivirus.supply import Supply
 
@@ -27,7 +29,9 @@ async def checks(supply: Supply) -> AsyncIterator[Check]:
     detail = f"{known} signatures{' and the EICAR test file' if supply.settings.eicar else ''}"
     advice = "name lists in antivirus.signatures, load definitions, or name a scanner in antivirus.clamd"
     yield Check("signatures", bool(known or scanners), detail, advice, warning=True)
-    for row in (*_unsupported(unsupported), *_definitions(supply), *_cache(supply)):
+    kept = [engine for engine in supply.equipment.engines if await engine.version()]
+    cached = _cache(supply) if kept and supply.settings.scan_cache_bytes else ()
+    for row in (*_unsupported(unsupported), *_definitions(supply), *_libraries(supply), *cached):
         yield row
 
 
@@ -46,8 +50,15 @@ def _definitions(supply: Supply) -> Iterator[Check]:
         yield Check("definitions", True, f"version {supply.equipment.definitions.version}")
 
 
+def _libraries(supply: Supply) -> Iterator[Check]:
+    absent = missing() if supply.settings.heuristics is not Level.OFF else ()
+    if absent:
+        detail = f"not installed, so that the heuristics look less deep: {', '.join(absent)}"
+        yield Check("heuristics", False, detail, "install mailward-antivirus[office,pdf,html]", warning=True)
+
+
 def _cache(supply: Supply) -> Iterator[Check]:
-    cache = supply.cache() if supply.settings.scan_cache_bytes and len(supply.equipment.engines) > 1 else None
+    cache = supply.cache()
     if cache is not None:
         figures = cache.figures()
         asked = figures.hits + figures.misses

@@ -23,7 +23,7 @@ from mailward import (
 )
 from mailward_antivirus import rules
 from mailward_antivirus.clamd_address import addresses
-from mailward_antivirus.heuristics.trait import Level
+from mailward_antivirus.heuristics.level import Level
 from mailward_antivirus.rules import Choice, Use
 
 REPLACEMENT = (

@@ -1,6 +1,5 @@
-"""Disarming: what acts in a document is taken out, everything else stays (SAV-AV-04 repair, KAV-SCN-03 cure)."""
+"""Disarming: what acts in a document is taken out, everything else stays (SAV-AV-04 repair, KAV-SCN-03 cure).
 
-from mailward_antivirus.disarm.disarm import disarm
-from mailward_antivirus.disarm.outcome import CannotDisarm, Disarmed
-
-__all__ = ["CannotDisarm", "Disarmed", "disarm"]
+`disarm.disarm` knows which content is disarmed how, `repairer` makes a repairer of it; the other modules are a
+format each.
+"""

@@ -9,7 +9,8 @@ from attrs import frozen
 from mailward import Kind, Part, PartKind
 from mailward_antivirus.heuristics.examine import examine
 from mailward_antivirus.heuristics.hiding import inspect_encrypted, inspect_structure, password_in
-from mailward_antivirus.heuristics.trait import Level, Trait
+from mailward_antivirus.heuristics.level import Level
+from mailward_antivirus.heuristics.trait import Trait
 from mailward_antivirus.heuristics.weights import THRESHOLDS, TRAITS
 
 _DOCUMENT_MEMBERS = frozenset({"[Content_Types].xml", "mimetype"})
@@ -90,9 +91,8 @@ def is_document(part: Part) -> bool:
 
 def is_encrypted(part: Part) -> bool:
     """Whether a container or one of its members was found encrypted."""
-    return any(
-        finding.kind is Kind.ENCRYPTED for one in (part, *part.children[:_MEMBERS_LOOKED_AT]) for finding in one.findings
-    )
+    looked_at = (part, *part.children[:_MEMBERS_LOOKED_AT])
+    return any(finding.kind is Kind.ENCRYPTED for one in looked_at for finding in one.findings)
 
 
 def _belonging(part: Part) -> Iterator[Part]:

@@ -9,7 +9,7 @@ from typing import Any
 from mailward import Part
 from mailward_antivirus.engine import Surroundings
 from mailward_antivirus.heuristics.assess import Heuristics
-from mailward_antivirus.heuristics.trait import Level
+from mailward_antivirus.heuristics.level import Level
 from mailward_antivirus.report import CLEAR, Report, ScanStatus
 from mailward_antivirus.report import Trait as Reason
 

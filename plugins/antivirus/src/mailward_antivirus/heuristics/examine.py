@@ -17,7 +17,7 @@ from mailward_antivirus.heuristics import (
     scripts,
     shortcuts,
 )
-from mailward_antivirus.heuristics.trait import Trait, Traits, suffixes
+from mailward_antivirus.heuristics.trait import Trait, Traits, member_path, suffixes
 
 Inspector = Callable[[Part], Traits]
 
@@ -81,12 +81,12 @@ def _by_content(part: Part, named: bool) -> Iterator[Inspector]:
     elif not kind and part.head(16) == _ONE_NOTE:
         yield scripts.inspect_note
     if part.kind is PartKind.MEMBER:
-        lowered = part.path.lower()
-        if "/embeddings/" in lowered:
+        path = member_path(part)
+        if "/embeddings/" in path:
             yield office_xml.inspect_embedded
-        if "/basic/" in lowered or lowered.endswith("/content.xml"):
+        if path.startswith("/basic/") or path == "/content.xml":
             yield office_xml.inspect_basic
-        if lowered.endswith(".bin") and "/xl/" in lowered.replace("%2f", "/"):
+        if path.startswith("/xl/") and path.endswith(".bin"):
             yield office_xml.inspect_binary_sheet
-        if lowered.endswith(".rels"):
+        if path.endswith(".rels"):
             yield office_xml.inspect_office_xml

@@ -8,7 +8,7 @@ from mailward import Part
 from mailward_antivirus.heuristics.kinds import RUNS, is_program
 from mailward_antivirus.heuristics.office import DDE_FIELD, inspect_macro_source, inspect_macros
 from mailward_antivirus.heuristics.patterns import around, pattern
-from mailward_antivirus.heuristics.trait import Traits, suffix, trait
+from mailward_antivirus.heuristics.trait import Traits, member_path, suffix, trait
 
 _MAX_STREAM = 4 * 1024 * 1024
 _MAX_RELATIONSHIPS = 5000
@@ -56,7 +56,7 @@ def inspect_office_xml(part: Part) -> Traits:
         yield trait("dde", around(data, match))
     if b'macrosPresent="yes"' in data or b"editdata" in data:
         yield from inspect_macros(part, data)
-    if "/macrosheets/" in part.path.lower() or b"macrosheet" in data[:2000]:
+    if "/macrosheets/" in member_path(part) or b"macrosheet" in data[:2000]:
         yield from _macro_sheet(data)
     if b"_xlnm.Auto_Open" in data or b"_xlnm.Auto_Close" in data:
         yield trait("xlm_starts", "a defined name that runs by itself")
@@ -117,13 +117,13 @@ def inspect_table_text(part: Part) -> Traits:
 
 def inspect_binary_sheet(part: Part) -> Traits:
     """A binary member of an .xlsb: macro sheets, names that run by themselves, DDE links (MS-XLSB)."""
-    data, lowered = part.head(_MAX_STREAM), part.path.lower()
-    if "/macrosheets/" in lowered:
+    data, path = part.head(_MAX_STREAM), member_path(part)
+    if "/macrosheets/" in path:
         yield trait("xlm_macro", part.filename)
     if "auto_open".encode("utf-16-le") in data.lower():
         yield trait("xlm_starts", "a defined name that runs by itself")
     begin, dde = _BEGIN_DDE_LINK
-    if "/externallinks/" in lowered and data.startswith(begin) and data[3:5] == dde:
+    if "/externallinks/" in path and data.startswith(begin) and data[3:5] == dde:
         yield trait("dde", data[5:200].decode("utf-16-le", "replace"))
 
 

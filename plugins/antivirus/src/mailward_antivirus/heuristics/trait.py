@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
 
 from attrs import frozen
 
@@ -11,18 +10,6 @@ from mailward import Part, printable
 
 MAX_EVIDENCE = 200
 """Characters of evidence that are kept: it goes into logs and reports."""
-
-
-class Level(StrEnum):
-    """How suspicious the heuristics are: a higher level finds more, also more that is harmless.
-
-    SAV-AV-01, SMS-AV-01; IMA-SRV-07 numbers them 0 to 3.
-    """
-
-    OFF = "off"
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
 
 
 @frozen
@@ -51,3 +38,8 @@ def suffix(name: str) -> str:
 def suffixes(part: Part) -> tuple[str, ...]:
     """The extensions of every name that some client may show."""
     return tuple(dict.fromkeys(filter(None, (suffix(name.text) for name in part.names))))
+
+
+def member_path(part: Part) -> str:
+    """Where a member lies in its container, in lower case, with a slash in front; empty where it has no name."""
+    return "/" + part.names[0].raw.replace("\\", "/").lower() if part.names else ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from mailward_antivirus.heuristics.trait import Level
+from mailward_antivirus.heuristics.level import Level
 
 THRESHOLDS: Mapping[Level, float] = {Level.LOW: 100.0, Level.MEDIUM: 70.0, Level.HIGH: 40.0}
 """The weight at which a part counts as suspicious, by level."""
