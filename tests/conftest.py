@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,3 +29,34 @@ def require() -> Callable[..., None]:
             pytest.skip(f"not installed: {', '.join(missing)}")
 
     return check
+
+
+@pytest.fixture(scope="session")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The unpacked source distribution of a package; skipped where the index cannot be reached."""
+
+    def fetch(requirement: str) -> Path:
+        cache = os.environ.get("MAILWARD_TEST_CACHE")
+        folder = Path(cache) if cache else tmp_path_factory.getbasetemp() / "sdists"
+        folder.mkdir(parents=True, exist_ok=True)
+        name, _, version = requirement.partition("==")
+        found = next(iter(folder.glob(f"{name}-{version}.*")), None)
+        if found is None:
+            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps"]
+            run = subprocess.run(
+                [*command, "--no-binary", ":all:", "-d", str(folder), requirement], capture_output=True, text=True
+            )
+            found = next(iter(folder.glob(f"{name}-{version}.*")), None)
+            if found is None:
+                problem = f"cannot be fetched: {requirement}: {run.stderr[-200:]}"
+                if os.environ.get("MAILWARD_REQUIRE_SERVERS") == "1":
+                    pytest.fail(problem)
+                pytest.skip(problem)
+        target = folder / f"{name}-{version}-files"
+        if not target.exists():
+            subprocess.run(
+                [sys.executable, "-m", "zipfile" if found.suffix == ".zip" else "tarfile", "-e", found, target]
+            )
+        return target
+
+    return fetch

@@ -139,7 +139,8 @@ def inspect_basic(part: Part) -> Traits:
 def inspect_embedded(part: Part) -> Traits:
     """What lies in a document's own folder of embedded objects."""
     yield trait("embedded_object", part.filename)
-    if is_program(part.head(64)) or suffix(part.filename) in RUNS - {"bin"}:
+    named_so = suffix(part.filename) in RUNS - {"bin"} and part.detected_type != "application/x-ole-storage"
+    if is_program(part.head(64)) or named_so:
         yield trait("embedded_program", part.filename)
     if _EQUATION in part.head(4096):
         yield trait("equation", "the class of the old equation editor")

@@ -1,0 +1,212 @@
+"""Disarming, format by format: what acts is gone, everything else is as it was, and what cannot be done is said."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import olefile
+import pikepdf
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailward_antivirus.disarm.disarm import disarm
+from mailward_antivirus.disarm.emptyole import EMPTY_OLE
+from mailward_antivirus.disarm.fields import without_dde
+from mailward_antivirus.disarm.html import disarm_html, disarm_html_bytes, what_acts
+from mailward_antivirus.disarm.ole import disarm_ole
+from mailward_antivirus.disarm.ooxml import disarm_ooxml
+from mailward_antivirus.disarm.outcome import CannotDisarm
+from mailward_antivirus.disarm.pdf import disarm_pdf
+from mailward_antivirus.disarm.rtf import disarm_rtf
+
+from .conftest import Look
+from .samples import SAMPLES, XLM, XML, carrying, ooxml, pe, relationship
+
+ACTING = (
+    *("pdf_script", "pdf_launch", "pdf_embeds", "pdf_program", "pdf_submits", "rtf_object", "rtf_object_starts"),
+    *("external_template", "external_object", "external_moniker", "embedded_program", "equation"),
+    *("xlm_macro", "xlm_runs", "html_script", "html_hides", "html_smuggles", "html_redirects"),
+)
+
+
+def members(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("rule", ACTING)
+def test_what_acted_is_found_no_more(rule: str, look: Look):
+    sample = SAMPLES[rule]
+    part = look.part(sample.name, sample.content)
+    disarmed = disarm(part)
+    assert disarmed.removed
+    left = look.rules(sample.name, disarmed.content)
+    assert rule not in left - {"embedded_object", "rtf_object"}
+
+
+def test_macros_leave_an_office_document_with_all_that_names_them():
+    rels = (
+        b'<Relationships><Relationship Id="rId1" Type="http://x/vbaProject" Target="vbaProject.bin"/>'
+        b'<Relationship Id="rId2" Type="http://x/styles" Target="styles.xml"/></Relationships>'
+    )
+    types = (
+        b'<Types><Override PartName="/word/vbaProject.bin" ContentType="a"/>'
+        b'<Override PartName="/word/styles.xml" ContentType="b"/></Types>'
+    )
+    kept = {"word/document.xml": b"<w:document>text</w:document>", "word/styles.xml": b"<w:styles/>"}
+    document = {"[Content_Types].xml": types, "word/_rels/document.xml.rels": rels, "word/vbaProject.bin": b"x", **kept}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in document.items():
+            archive.writestr(name, content)
+    disarmed = disarm_ooxml(out.getvalue())
+    left = members(disarmed.content)
+    assert "word/vbaProject.bin" not in left
+    assert b"vbaProject" not in left["[Content_Types].xml"] + left["word/_rels/document.xml.rels"]
+    assert b"styles.xml" in left["word/_rels/document.xml.rels"]
+    assert {name: left[name] for name in kept} == kept
+    assert disarmed.removed == ("macros (vbaProject.bin)",)
+
+
+def test_an_office_document_keeps_every_other_member_and_its_order():
+    plain = {f"word/media/image{number}.png": bytes([number]) * 50 for number in range(5)}
+    content = ooxml({**plain, "word/embeddings/oleObject1.bin": b"MZ", "xl/macrosheets/sheet1.xml": XLM % b"RUN(1)"})
+    left = members(disarm_ooxml(content).content)
+    assert list(left) == list(members(content))
+    assert {name: left[name] for name in plain} == plain
+    assert left["word/embeddings/oleObject1.bin"] == EMPTY_OLE
+    assert b"RUN" not in left["xl/macrosheets/sheet1.xml"]
+
+
+def test_links_of_the_reader_stay_and_links_that_load_do_not():
+    rels = relationship("hyperlink", "https://example.com/") + relationship("attachedTemplate", "https://host/a.dotm")
+    left = members(disarm_ooxml(ooxml({"word/_rels/document.xml.rels": rels})).content)["word/_rels/document.xml.rels"]
+    assert b"https://example.com/" in left
+    assert b"https://host" not in left
+    assert b'Target="about:blank"' in left
+
+
+def test_an_empty_ole_file_is_one_that_libraries_read():
+    with olefile.OleFileIO(EMPTY_OLE) as ole:
+        assert ole.listdir() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"PK\x03\x04 cut off", b"", ooxml({})[:-30], SAMPLES["default_password"].content],
+    ids=["cut off", "empty", "no directory", "encrypted"],
+)
+@pytest.mark.parametrize("way", [disarm_ooxml, disarm_ole, disarm_pdf])
+def test_what_cannot_be_read_is_said(way: Callable[[bytes], object], content: bytes):
+    with pytest.raises(CannotDisarm):
+        way(content)
+
+
+def test_a_program_cannot_be_disarmed(look: Look):
+    with pytest.raises(CannotDisarm, match="not a kind of content"):
+        disarm(look.part("a.exe", pe()))
+
+
+def test_fields_that_start_programs_lose_their_instruction_and_others_keep_it():
+    begin, end = b'<w:fldChar w:fldCharType="begin"/>', b'<w:fldChar w:fldCharType="end"/>'
+    date = begin + b"<w:instrText> DATE </w:instrText>" + end
+    dde = begin + b"<w:instrText>D</w:instrText><w:instrText>DEAUTO c</w:instrText>" + end
+    simple = b'<w:fldSimple w:instr="DDE x y"><w:t>shown</w:t></w:fldSimple>'
+    text, found = without_dde(date + dde + simple)
+    assert found
+    assert date in text
+    assert b"DDE" not in text
+    assert b"shown" in text
+    assert without_dde(date) == (date, False)
+
+
+def test_pages_of_a_pdf_stay_as_they_were():
+    content = carrying("run.exe", pe())
+    with pikepdf.open(io.BytesIO(content)) as document:
+        document.pages[0].Contents = document.make_stream(b"BT (hello) Tj ET")
+        document.Root.OpenAction = pikepdf.Dictionary(S=pikepdf.Name("/JavaScript"), JS="app.alert(1)")
+        out = io.BytesIO()
+        document.save(out)
+    disarmed = disarm_pdf(out.getvalue())
+    with pikepdf.open(io.BytesIO(disarmed.content)) as document:
+        assert document.pages[0].Contents.read_bytes() == b"BT (hello) Tj ET"
+        assert not document.attachments
+        assert "/OpenAction" not in document.Root
+    assert {"scripts", "embedded files"} <= set(disarmed.removed)
+
+
+def test_a_page_keeps_every_byte_that_does_not_act():
+    start, end = "<!doctype html>\r\n<P class=a>caf\xe9 &amp; ", "\r\n</P>"
+    page = start + "<b onmouseover='x()' id=q>bold</b><script>alert(1)</script>" + end
+    assert disarm_html(page) == '<!doctype html>\r\n<P class=a>caf\xe9 &amp; <b id="q">bold</b>\r\n</P>'
+    assert disarm_html_bytes(page.encode("latin-1"), "iso-8859-1").content.count(b"\xe9") == 1
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<script src=x>",
+        "<SCRIPT>a</SCRIPT >b",
+        "<scr\nipt>x</script>",
+        "<img src=x onerror=alert(1)>",
+        "<svg/onload=alert(1)>",
+        "<a href=' java\tscript:x'>y</a>",
+        "<iframe srcdoc='<script>1</script>'></iframe>",
+        "<object data=x><embed src=y>",
+        "<base href=//host/>",
+        "<math><mi xlink:href='javascript:x'>",
+        "<!--><script>1</script>-->",
+        "<title><script>1</script></title>",
+        "<style><!--</style><script>1</script>",
+        "<a\x0cb onclick=x>",
+        "<p/onclick=x>",
+        "<meta http-equiv=Refresh content='0;url=x'>",
+        "<form action=javascript:x>",
+    ],
+)
+def test_pages_made_to_confuse_are_disarmed_or_refused(page: str):
+    try:
+        left = disarm_html(page)
+    except CannotDisarm:
+        return
+    assert what_acts(left) == ""
+
+
+@given(st.text(st.sampled_from("<>/!-=\"' \nascriptonlickx&#;:"), max_size=120))
+@settings(max_examples=150)
+def test_no_page_acts_after_disarming(text: str):
+    try:
+        left = disarm_html(f"<body>{text}<script>1</script>")
+    except CannotDisarm:
+        return
+    assert what_acts(left) == ""
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=100)
+def test_any_rtf_keeps_its_length_or_is_refused(noise: bytes):
+    content = b"{\\rtf1{\\object\\objdata 01" + noise + b"}}"
+    try:
+        assert len(disarm_rtf(content).content) == len(content)
+    except CannotDisarm:
+        return
+
+
+@given(st.integers(0, 2**31), st.integers(0, 255))
+@settings(max_examples=60)
+def test_a_damaged_ole_file_is_disarmed_or_refused_and_nothing_else(place: int, byte: int):
+    content = bytearray(EMPTY_OLE)
+    content[place % len(content)] = byte
+    try:
+        assert len(disarm_ole(bytes(content)).content) == len(content)
+    except CannotDisarm:
+        return
+
+
+def test_nothing_is_taken_out_where_nothing_acts(tmp_path: Path):
+    content = ooxml({"word/document.xml": XML + b"<w:document/>"})
+    assert disarm_ooxml(content).removed == ()

@@ -1,0 +1,175 @@
+"""Every trait: what shows it, what does not, and what it is called."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from attrs import evolve
+
+from mailward import Message, unpack_zip
+from mailward_antivirus.heuristics.assess import Heuristics
+from mailward_antivirus.heuristics.hiding import password_in
+from mailward_antivirus.heuristics.level import Level
+from mailward_antivirus.heuristics.patterns import pattern
+from mailward_antivirus.heuristics.shortcuts import shortcut_strings
+from mailward_antivirus.heuristics.sources import hides
+from mailward_antivirus.heuristics.trait import MAX_EVIDENCE
+from mailward_antivirus.heuristics.weights import THRESHOLDS, TRAITS
+
+from .conftest import Look, attached, opened
+from .samples import SAMPLES, XLM, XML, elf, lnk, locked_zip, macros, ooxml, pe, zipped
+
+ELSEWHERE = {"xlm_hidden", "activex", "disk_image_packed", "disk_image_program"}
+"""Traits of which tests of their own have the samples: they need more than one small attachment."""
+
+
+def test_every_trait_of_the_table_has_a_sample():
+    assert set(SAMPLES) | ELSEWHERE == set(TRAITS)
+    assert not set(SAMPLES) & ELSEWHERE
+
+
+@pytest.mark.parametrize("rule", SAMPLES)
+def test_a_trait_is_found_in_its_sample(rule: str, look: Look):
+    sample = SAMPLES[rule]
+    found = {trait.rule: trait for trait in look(sample.name, sample.content, sample.text).traits}
+    assert rule in found
+    assert not found[rule].evidence or found[rule].evidence.isprintable()
+    assert len(found[rule].evidence) <= MAX_EVIDENCE
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("report.pdf", b"%PDF-1.7\n1 0 obj <</Type/Catalog>> endobj"),
+        ("notes.txt", b"shell, powershell -enc, CreateObject: words in a text are words"),
+        ("page.html", b"<html><body><p onclickless>hello</p></body></html>"),
+        ("table.csv", b"a,b\n-1,+2\n=SUM(A1:A2),3\n"),
+        ("letter.rtf", b"{\\rtf1\\ansi a letter that quotes \\\\objdata and \\\\objupdate}"),
+        ("photo.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 90 + b"\0\0\0\0IEND\xaeB`\x82"),
+        ("מסמך\u200f.docx", b"right to left, and lawful"),
+        ("v1.2.final.docx", b"dots in a name"),
+        ("data.zip", zipped({"a.txt": b"x"})),
+        ("letter.docx", ooxml({"word/document.xml": XML + b"<w:instrText> DATE </w:instrText>"})),
+        ("book.xlsx", ooxml({"xl/workbook.xml": XML + b'<definedName name="_xlnm.Print_Area">x</definedName>'})),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_harmless_content_has_no_traits(name: str, content: bytes, look: Look):
+    assert look(name, content).traits == ()
+
+
+def test_programs_of_other_systems_are_programs(look: Look):
+    assert look.rules("tool", elf()) == {"program"}
+    assert look.rules("tool", elf(flags=7)) == {"program", "program_odd_header"}
+    assert "program" in look.rules("tool", b"\xcf\xfa\xed\xfe" + b"\0" * 12 + struct.pack("<IIII", 4, 400, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "evidence"),
+    [
+        ({"section": b"UPX0"}, "UPX"),
+        ({"entry": 0x900000}, "lies in no section"),
+        ({"flags": 0x40000040}, "is not code"),
+    ],
+)
+def test_a_program_says_what_is_odd_about_its_header(keywords: dict[str, int], evidence: str, look: Look):
+    assert any(evidence in trait.evidence for trait in look("a.exe", pe(**keywords)).traits)
+
+
+def test_what_belongs_to_one_document_is_added_up(look: Look):
+    members = {
+        "word/_rels/settings.xml.rels": SAMPLES["external_template"].content and b"",
+        "word/embeddings/a.exe": pe(),
+        "xl/macrosheets/sheet1.xml": XLM % b"EXEC(1)",
+    }
+    document = look.part("a.docm", ooxml(members))
+    assessed = Heuristics(Level.LOW).assess(document)
+    assert {"embedded_program", "program", "xlm_macro", "xlm_runs"} <= {trait.rule for trait in assessed.traits}
+    assert assessed.suspicious
+    assert assessed.traits[0].rule == "embedded_program"
+    assert assessed.name == "Heuristics.embedded_program"
+    members_assessed = [Heuristics(Level.HIGH).assess(member) for member in document.children]
+    assert all(not one.traits for one in members_assessed)
+
+
+def test_a_disk_image_tells_where_it_lies_and_what_it_holds():
+    message = opened(attached("a.zip", zipped({"b.iso": b"\0" * 4000})))
+    image = next(part for part in message.walk() if part.filename == "b.iso")
+    message.add_members(image, unpack_zip(opened(attached("c.zip", zipped({"run.lnk": b"x"}))).part("2")) or ())
+    rules = {trait.rule for trait in Heuristics(Level.HIGH).assess(image).traits}
+    assert rules == {"disk_image", "disk_image_packed", "disk_image_program"}
+
+
+@pytest.mark.parametrize(
+    ("text", "password"),
+    [
+        ("Password: abc123", "abc123"),
+        ("the archive's password is hunter2.", "hunter2."),
+        ("Das Passwort lautet: geheim", "geheim"),
+        ("密码：1234", "1234"),
+        ("Your password will expire soon", ""),
+        ("nothing of the kind", ""),
+    ],
+)
+def test_a_password_in_a_text_is_seen(text: str, password: str):
+    assert password_in(text) == password
+
+
+def test_an_encrypted_archive_without_a_password_in_the_text_is_no_trait(look: Look):
+    assert look("a.zip", locked_zip(), "see attachment").traits == ()
+
+
+def test_the_same_words_in_pieces_are_one_field(look: Look):
+    pieces = b"".join(b"<w:instrText>%c</w:instrText>" % byte for byte in b"DDEAUTO c:\\calc")
+    assert look.rules("a.docx", ooxml({"word/document.xml": XML + pieces})) == {"dde"}
+
+
+def test_a_body_of_the_message_is_no_attachment():
+    raw = b"Content-Type: text/html\r\n\r\n<html><script>eval(unescape('%41'))</script><input type=password></html>"
+    assert Heuristics(Level.HIGH).assess(Message.from_bytes(raw).root).traits == ()
+
+
+@pytest.mark.parametrize("level", [Level.LOW, Level.MEDIUM, Level.HIGH])
+def test_a_part_is_suspicious_from_the_threshold_of_the_level(level: Level, look: Look):
+    part = look.part("a.exe", pe())
+    threshold = THRESHOLDS[level]
+    assert Heuristics(level, {"program": threshold}).assess(part).suspicious
+    assert not Heuristics(level, {"program": threshold - 1}).assess(part).suspicious
+    assert Heuristics(Level.OFF, {"program": threshold}).assess(part).traits == ()
+
+
+def test_a_weight_for_a_trait_that_nobody_knows_is_refused():
+    with pytest.raises(ValueError, match="unknown traits: programme; allowed: double_extension"):
+        Heuristics(Level.LOW, {"programme": 1.0})
+
+
+def test_thresholds_fall_as_the_level_rises():
+    assert THRESHOLDS[Level.LOW] > THRESHOLDS[Level.MEDIUM] > THRESHOLDS[Level.HIGH] > 0
+
+
+def test_the_strings_of_a_shortcut_are_read():
+    strings = shortcut_strings(lnk("..\\cmd.exe", "/c x"))
+    assert (strings["relative_path"], strings["arguments"]) == ("..\\cmd.exe", "/c x")
+    assert shortcut_strings(b"L\0\0\0") == {}
+
+
+@pytest.mark.parametrize("source", [b"'a'+'b'+" * 60, b"-bxor 3", b"\\x41" * 60, b"Q" * 1200, b"65, 66, " * 80])
+def test_sources_that_hide_are_seen(source: bytes):
+    assert hides(source)
+
+
+def test_plain_sources_hide_nothing():
+    assert hides(b"def greet(name):\n    print('hello ' + name)\n" * 40) == b""
+
+
+def test_patterns_take_linear_time_and_any_bytes():
+    assert pattern("a[^b]{0,400}c").search(b"a" * 200_000) is None
+    assert pattern("\\bnew\\b").search(bytes(range(256)) + b" NEW ") is not None
+
+
+def test_a_macro_that_runs_when_the_document_opens_and_starts_programs_is_suspicious_at_medium(look: Look):
+    body = 'Sub Document_Open()\nShell("calc")'
+    assert look("a.odt", macros(body), level=Level.MEDIUM).suspicious
+    sample = evolve(SAMPLES["macro"])
+    assert not look(sample.name, sample.content, level=Level.MEDIUM).suspicious
