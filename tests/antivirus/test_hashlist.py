@@ -112,7 +112,8 @@ def test_settings_with_a_bad_list_are_refused_and_relative_paths_start_at_the_co
         Antivirus(settings, context)
     (tmp_path / "own.hdb").write_text(f"{HASHES['md5']}:*:Own.Test\n")
     assert Antivirus(settings, context).supply.equipment.engines
-    assert len(Antivirus(evolve(settings, clamd=("127.0.0.1:3310",)), context).supply.equipment.engines) == 2
+    engines = Antivirus(evolve(settings, clamd=("127.0.0.1:3310",)), context).supply.equipment.engines
+    assert [engine.name for engine in engines] == ["signatures", "heuristics", "clamd"]
 
 
 def test_reload_takes_new_signatures_and_keeps_the_old_ones_where_the_new_are_bad(tmp_path: Path) -> None:

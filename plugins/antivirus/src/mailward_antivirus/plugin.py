@@ -83,7 +83,7 @@ class Antivirus(Plugin):
 
     @hookimpl
     async def scan_message(self, message: Message, scan: Scan) -> list[Finding]:
-        """One finding for each part and engine that is not clear; what a filter took out is not scanned."""
+        """One finding for each part and engine that is not clear, but for what a filter took out (KAV-SCN-06)."""
         equipment = self.supply.refresh()
         filtered = scan.filtered
         parts = (part for part in message.walk() if part.path not in filtered)
