@@ -98,8 +98,8 @@ def test_helo_gets_one_line(house: House, to: str) -> None:
         (("EHLO a.example", "RSET"), 250),
         (("EHLO a.example", "HELP"), 214),
         (("EHLO a.example", "QUIT"), 221),
-        (("EHLO a.example", "STARTTLS"), 500),
-        (("EHLO a.example", "BDAT 3 LAST"), 500),
+        (("EHLO a.example", "STARTTLS"), 502),
+        (("EHLO a.example", "BDAT 0 LAST"), 503),
         (("EHLO a.example", ""), 500),
         (("EHLO a.example", "\x00\x01"), 500),
     ],
@@ -218,7 +218,7 @@ def test_rset_forgets_the_message_and_keeps_the_greeting(client: Client, house: 
 
 
 def test_connections_over_the_limit_are_turned_away(gateway: Start, hop: Hop) -> None:
-    up = gateway(hop, gateway={"max_connections": 2})
+    up = gateway(hop, gateway={"max_connections": 2, "connection_wait_s": 0.2})
     with up.client(), up.client() as second:
         with up.client(greet=False) as third:
             assert third.read().code == 421
@@ -242,7 +242,7 @@ def test_messages_over_the_limit_of_a_connection_are_put_off(gateway: Start, hop
 
 
 def test_a_client_that_says_nothing_is_cut_off(gateway: Start, hop: Hop) -> None:
-    up = gateway(hop, gateway={"timeout_s": 1})
+    up = gateway(hop, gateway={"command_timeout_s": 1, "data_end_timeout_s": 1})
     with up.client() as silent, up.client() as halfway:
         halfway.envelope("reader@house.example")
         assert halfway.say("DATA").code == 354

@@ -99,7 +99,8 @@ def test_content_with_a_flaw_is_refused(house: House, to: str, name: str) -> Non
         reply = client.read()
         assert (reply.code, reply.text.split()[0]) == (554, "5.6.0")
         in_sync(client, house, to)
-    assert house[0].logged("refused", rule="content")["stage"] == "data"
+    rule = "nul" if name == "a NUL" else "bare_line_ends"
+    assert house[0].logged("refused", rule=rule)["stage"] == "data"
 
 
 def test_a_flaw_in_the_last_line_is_seen(house: House, to: str) -> None:

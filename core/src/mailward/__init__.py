@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mailward.engine.engine import Engine
     from mailward.hooks.context import Clock, Context
+    from mailward.hooks.conversation import Capture, ContentDetail, ConversationLog, Fault, FaultFilter, Recorder
     from mailward.hooks.markers import Place, hookimpl
     from mailward.hooks.plugin import OnFailure, Plugin
     from mailward.hooks.resolver import MailExchanger, Resolver, TlsaRecord
@@ -75,7 +76,9 @@ if TYPE_CHECKING:
         Event,
         Judged,
         LoadExceeded,
+        LoginFailed,
         PluginFailed,
+        ProtocolViolation,
         Queued,
         Refused,
         Started,
@@ -85,6 +88,7 @@ if TYPE_CHECKING:
     )
     from mailward.values.finding import Finding, Kind
     from mailward.values.masks import Masks, mask_regex
+    from mailward.values.networks import Networks
     from mailward.values.reply import Reply
     from mailward.values.switches import Switches
     from mailward.values.text import printable
@@ -102,12 +106,15 @@ __all__ = [
     "Bounced",
     "ByteSize",
     "Call",
+    "Capture",
     "ChangeHeader",
     "Check",
     "Clock",
     "ConfigError",
     "Content",
+    "ContentDetail",
     "Context",
+    "ConversationLog",
     "Copy",
     "Custom",
     "Decision",
@@ -123,6 +130,8 @@ __all__ = [
     "Engine",
     "Envelope",
     "Event",
+    "Fault",
+    "FaultFilter",
     "Finding",
     "Forward",
     "Health",
@@ -131,6 +140,7 @@ __all__ = [
     "Kind",
     "Limits",
     "LoadExceeded",
+    "LoginFailed",
     "MailExchanger",
     "MailwardError",
     "Masks",
@@ -140,6 +150,7 @@ __all__ = [
     "MessageInfo",
     "Name",
     "NameNotFound",
+    "Networks",
     "NextHop",
     "NoRoute",
     "NoSettings",
@@ -155,9 +166,11 @@ __all__ = [
     "PluginFault",
     "PluginLoadError",
     "PrefixSubject",
+    "ProtocolViolation",
     "Quarantine",
     "Queued",
     "Recipient",
+    "Recorder",
     "Refused",
     "Reject",
     "RemoveHeader",
@@ -198,6 +211,12 @@ _HOMES = {
     "Engine": "mailward.engine.engine",
     "Clock": "mailward.hooks.context",
     "Context": "mailward.hooks.context",
+    "Capture": "mailward.hooks.conversation",
+    "ContentDetail": "mailward.hooks.conversation",
+    "ConversationLog": "mailward.hooks.conversation",
+    "Fault": "mailward.hooks.conversation",
+    "FaultFilter": "mailward.hooks.conversation",
+    "Recorder": "mailward.hooks.conversation",
     "Place": "mailward.hooks.markers",
     "hookimpl": "mailward.hooks.markers",
     "OnFailure": "mailward.hooks.plugin",
@@ -280,6 +299,8 @@ _HOMES = {
     "Event": "mailward.values.event",
     "Judged": "mailward.values.event",
     "LoadExceeded": "mailward.values.event",
+    "LoginFailed": "mailward.values.event",
+    "ProtocolViolation": "mailward.values.event",
     "PluginFailed": "mailward.values.event",
     "Queued": "mailward.values.event",
     "Refused": "mailward.values.event",
@@ -291,6 +312,7 @@ _HOMES = {
     "Kind": "mailward.values.finding",
     "Masks": "mailward.values.masks",
     "mask_regex": "mailward.values.masks",
+    "Networks": "mailward.values.networks",
     "Reply": "mailward.values.reply",
     "Switches": "mailward.values.switches",
     "printable": "mailward.values.text",

@@ -82,14 +82,16 @@ def _show(rows: list[Check]) -> None:
 
 
 async def _checks(config: Config) -> list[Check]:
-    from mailward.cli.checks import listening, state_folder
+    from mailward.cli.checks import files_of, listening, state_folder
     from mailward.engine.engine import Engine
     from mailward.values.check import Check
 
     engine = Engine(config)
     rows = [Check("configuration", detail=config.source, plugin="core"), *_plugins(engine)]
     rows += await _dns(engine.resolver, engine.hostname)
-    rows += [listening(address, config.source, engine.hostname) for address in config.core.gateway.listen]
+    for listener in config.listeners:
+        rows += [listening(address, config.source, engine.hostname) for address in listener.settings.listen]
+        rows += [*files_of(config, listener)]
     rows += state_folder(config.state, config.core.gateway.max_message_bytes)
     async with engine:
         rows += await engine.check()

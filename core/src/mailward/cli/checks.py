@@ -10,7 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mailward.engine.config import Config
+from mailward.engine.gateway_settings import Auth, Tls
+from mailward.engine.listeners import ListenerSection
 from mailward.gateway.address import Listen
+from mailward.gateway.passwords import PasswordError, PasswordFile
+from mailward.gateway.tls import Certificates
 from mailward.values.check import Check
 from mailward.values.errors import ConfigError
 
@@ -42,6 +47,27 @@ def _greets_as(listen: Listen, hostname: str) -> bool:
             return connection.recv(512).startswith(f"220 {hostname} ".encode())
     except OSError:
         return False
+
+
+def files_of(config: Config, listener: ListenerSection) -> Iterator[Check]:
+    """Whether the certificate and the password file of a listener can be used."""
+    settings = listener.settings
+    key = f"listener.{listener.name}" if listener.name else "gateway"
+    if settings.tls is not Tls.OFF:
+        try:
+            Certificates(settings, config.base, key, config.source)
+            yield Check(f"{key} certificate", detail=str(settings.tls_certificate), plugin="core")
+        except ConfigError as error:
+            problem = error.problems[0]
+            advice = "give the files as PEM, the key without a password, readable by the user of the gateway"
+            yield Check(f"{key} certificate", False, f"{problem.value}: {problem.message}", advice, plugin="core")
+    if settings.auth is not Auth.OFF and settings.password_file is not None:
+        try:
+            PasswordFile(config.base / settings.password_file.expanduser()).check()
+            yield Check(f"{key} passwords", detail=str(settings.password_file), plugin="core")
+        except PasswordError as error:
+            advice = f"mailward password --file {settings.password_file} USER"
+            yield Check(f"{key} passwords", False, str(error), advice, plugin="core")
 
 
 def state_folder(folder: Path, message_bytes: int) -> Iterator[Check]:

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from mailward.engine.convert import read, structure
 from mailward.engine.core_settings import CoreSettings, DispositionSettings, contradictions
+from mailward.engine.listeners import ListenerSection, read_listeners
 from mailward.hooks.plugin import OnFailure
 from mailward.hooks.settings import Seconds, between, setting
 from mailward.values.address import Address
@@ -74,7 +75,8 @@ class Config:
     """A configuration, read and checked as far as that goes without the plugins.
 
     ``source`` is the file's name for messages; ``base`` the folder that relative paths start at;
-    ``sections`` the plugins' tables as they stand in the file; ``text`` the file itself.
+    ``listeners`` what mail is accepted on, ``sections`` the plugins' tables as they stand in the
+    file; ``text`` the file itself.
     """
 
     source: str
@@ -83,6 +85,7 @@ class Config:
     core: CoreSettings
     sections: Mapping[str, Mapping[str, Any]]
     policies: tuple[PolicySection, ...] = ()
+    listeners: tuple[ListenerSection, ...] = ()
     text: str = field(default="", repr=False)
 
     @property
@@ -127,6 +130,7 @@ def parse_config(text: str, source: str, base: Path) -> Config:
         Problem("plugins", "is named twice", n) for n in sorted({n for n in names if names.count(n) > 1})
     ]
     policies = tables.pop("policy", {})
+    named, gateway = tables.pop("listener", {}), tables.get("gateway", {})
     core: dict[str, Any] = {}
     for section in attrs.fields(attrs.resolve_types(CoreSettings)):
         try:
@@ -150,7 +154,8 @@ def parse_config(text: str, source: str, base: Path) -> Config:
         raise ConfigError(source, problems)
     settings = CoreSettings(**core)
     contradictions(source, settings)
-    return Config(source, base, tuple(names), settings, sections, tuple(groups), text)
+    listeners = read_listeners(settings.gateway, gateway, _table(named, "listener", source), source)
+    return Config(source, base, tuple(names), settings, sections, tuple(groups), listeners, text)
 
 
 def _table(value: object, key: str, source: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from mailward.engine.delivery_settings import DeliverySettings
+from mailward.engine.diagnostics_settings import DiagnosticsSettings
 from mailward.engine.gateway_settings import GatewaySettings
 from mailward.engine.scan_settings import ScanSettings
 from mailward.hooks.settings import Seconds, between, setting
@@ -75,6 +76,7 @@ class CoreSettings:
     delivery: DeliverySettings = field(factory=DeliverySettings)
     dns: DnsSettings = field(factory=DnsSettings)
     log: LogSettings = field(factory=LogSettings)
+    diagnostics: DiagnosticsSettings = field(factory=DiagnosticsSettings)
     limits: Limits = field(factory=Limits)
     disposition: DispositionSettings = field(factory=DispositionSettings)
 

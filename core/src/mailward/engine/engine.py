@@ -17,6 +17,7 @@ import structlog
 from mailward.engine.bridge import Bridge, ThreadBridge
 from mailward.engine.caller import Caller, Progress
 from mailward.engine.config import Config, load_config
+from mailward.engine.diagnostics import conversation_log
 from mailward.engine.events import EventBus, Listener
 from mailward.engine.gate import Gate
 from mailward.engine.instance import Instance
@@ -58,6 +59,7 @@ class Engine:
         self.clock = clock or Clock()
         self.tally = tally or Tally()
         self.resolver = Resolver(config.core.dns.servers, config.core.dns.timeout_s)
+        self._conversations = conversation_log(config, "outbound", self.clock.time)
         self._bridge = bridge or ThreadBridge()
         caller = Caller(self._bridge, progress) if progress else Caller(self._bridge)
         self._caller = caller
@@ -192,5 +194,6 @@ class Engine:
             emit=self.emit,
             log=structlog.get_logger().bind(plugin=name),
             tally=self.tally,
+            conversations=self._conversations,
             first_retry_s=self.config.core.delivery.retry_first_s,
         )

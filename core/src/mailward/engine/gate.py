@@ -60,6 +60,12 @@ class Gate:
         """Ask `helo`."""
         return await self._decide("helo", self._default["helo"], {"session": session, "name": name})
 
+    async def authenticate(self, session: Session, user: str, password: str) -> bool | None:
+        """Ask `authenticate`; None where no plugin answers. Raises PluginFault where one failed: nobody gets in."""
+        arguments = {"session": session, "user": user, "password": password}
+        answers = await self._first("authenticate", self._default["authenticate"], arguments)
+        return answers[0] if answers else None
+
     async def mail_from(self, session: Session, sender: Sender) -> Ruling:
         """Ask `mail_from`."""
         return await self._decide("mail_from", self._default["mail_from"], {"session": session, "sender": sender})

@@ -112,7 +112,8 @@ def build_policies(config: Config, registry: Registry, context: Callable[[str], 
 
 def _clashes(found: Sequence[Found]) -> list[Problem]:
     """Plugins whose section belongs to the core or to another plugin of the list."""
-    taken = {"policy": "the core", **{field.name: "the core" for field in attrs.fields(CoreSettings)}}
+    sections = ("policy", "listener", *(field.name for field in attrs.fields(CoreSettings)))
+    taken = dict.fromkeys(sections, "the core")
     problems: list[Problem] = []
     for one in found:
         if one.name in taken:

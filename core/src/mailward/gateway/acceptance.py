@@ -44,20 +44,35 @@ _QUEUES: dict[type[MessageAction], Queue] = {
 
 @frozen
 class Plan:
-    """What a verdict means: the reply, what is stored, and whose copies come back."""
+    """What a verdict means: the reply, what is stored, and whose copies come back.
+
+    ``each`` are the replies by recipient, where the protocol has one for each (LMTP); a recipient that
+    is not in it fares as ``reply`` says.
+    """
 
     reply: Reply
     entries: tuple[Entry, ...] = ()
     bounced: tuple[Copy, ...] = ()
+    each: tuple[tuple[Recipient, Reply], ...] = ()
+
+    def not_stored(self) -> Plan:
+        """The plan as it turns out where nothing can be stored: what was to be accepted is refused for now."""
+        each = tuple((recipient, reply if reply.refuses else NO_SPACE) for recipient, reply in self.each)
+        return Plan(NO_SPACE, each=each)
 
 
-def plan(envelope: Envelope, verdict: Verdict, prefix: bytes, refused_copies: RefusedCopies) -> Plan:
+def plan(
+    envelope: Envelope, verdict: Verdict, prefix: bytes, refused_copies: RefusedCopies, *, lmtp: bool = False
+) -> Plan:
     """The plan for a verdict.
 
     SMTP has one reply for all recipients: 4xx where any copy is deferred (nothing is stored, the
     client keeps everything), 5xx where every copy is rejected, else 250; then copies that were
-    rejected come back as a notification or are dropped, as configured.
+    rejected come back as a notification or are dropped, as configured. LMTP has a reply for each
+    recipient (RFC 2033 section 4.2): each copy then fares by itself.
     """
+    if lmtp:
+        return _plan_each(envelope, verdict, prefix)
     actions = [copy.action for copy in verdict.copies]
     for action in actions:
         if isinstance(action, Defer):
@@ -69,7 +84,30 @@ def plan(envelope: Envelope, verdict: Verdict, prefix: bytes, refused_copies: Re
     entries = [_entry(envelope, copy, prefix) for copy in verdict.copies if type(copy.action) in _QUEUES]
     comes_back = (Bounce, Reject) if refused_copies is RefusedCopies.BOUNCE else (Bounce,)
     bounced = tuple(copy for copy in verdict.copies if isinstance(copy.action, comes_back))
-    return Plan(Reply(250, "2.0.0", f"OK: accepted as {envelope.id}"), tuple(_joined(entries)), bounced)
+    return Plan(_accepted(envelope), tuple(_joined(entries)), bounced)
+
+
+def _plan_each(envelope: Envelope, verdict: Verdict, prefix: bytes) -> Plan:
+    accepted = _accepted(envelope)
+    each: list[tuple[Recipient, Reply]] = []
+    for copy in verdict.copies:
+        match copy.action:
+            case Defer(text=text):
+                reply = Reply(451, "4.7.1", text)
+            case Reject(reply=reply):
+                pass
+            case _:
+                reply = accepted
+        each += [(recipient, reply) for recipient in copy.recipients]
+    taken = [copy for copy in verdict.copies if not isinstance(copy.action, (Defer, Reject))]
+    entries = [_entry(envelope, copy, prefix) for copy in taken if type(copy.action) in _QUEUES]
+    bounced = tuple(copy for copy in taken if isinstance(copy.action, Bounce))
+    reply = accepted if taken else next((reply for _, reply in each), accepted)
+    return Plan(reply, tuple(_joined(entries)), bounced, tuple(each))
+
+
+def _accepted(envelope: Envelope) -> Reply:
+    return Reply(250, "2.0.0", f"OK: accepted as {envelope.id}")
 
 
 def _entry(envelope: Envelope, copy: Copy, prefix: bytes) -> Entry:
@@ -116,8 +154,9 @@ class Acceptance:
         self._runner = runner
         self._settings = engine.config.core.gateway
 
-    async def accept(self, envelope: Envelope, incoming: Incoming, receive_ms: float) -> Reply:
-        """The reply to end of data. A 2xx means that everything accepted is on disk.
+    async def accept(self, envelope: Envelope, incoming: Incoming, receive_ms: float, *, lmtp: bool = False) -> Plan:
+        """The plan that was carried out: its replies are those to end of data. A 2xx means that everything
+        accepted is on disk.
 
         ``incoming`` is used up. Where the caller is cancelled (the client left) before the commit
         began, nothing is kept; a commit that has begun is finished and delivered.
@@ -126,10 +165,10 @@ class Acceptance:
             ruling = await self._before_scan(envelope, incoming)
             if ruling.reply is not None:
                 self._refused(envelope, ruling.reply, ruling.plugin, ruling.rule)
-                return ruling.reply
+                return Plan(ruling.reply)
             if ruling.findings:
                 envelope = evolve(envelope, findings=envelope.findings + ruling.findings)
-            return await self._judge(envelope, incoming, receive_ms)
+            return await self._judge(envelope, incoming, receive_ms, lmtp)
         finally:
             incoming.discard()
 
@@ -140,7 +179,7 @@ class Acceptance:
         message = MessageInfo(envelope.id, envelope, incoming.size, head, content=incoming.content())
         return await self._engine.gate.data(envelope.session, message)
 
-    async def _judge(self, envelope: Envelope, incoming: Incoming, receive_ms: float) -> Reply:
+    async def _judge(self, envelope: Envelope, incoming: Incoming, receive_ms: float, lmtp: bool) -> Plan:
         started = monotonic()
         whole = incoming.whole
         try:
@@ -149,39 +188,39 @@ class Acceptance:
         except ScanError as error:
             reply = _WITHOUT_VERDICT.get(error.reason, LOCAL_ERROR)
             self._refused(envelope, reply, "core", f"scan {error.reason}, code {codes.code(error.reason)}")
-            return reply
+            return Plan(reply)
         except SpoolError:
             self._refused(envelope, NO_SPACE, "core", "spool")
-            return NO_SPACE
+            return Plan(NO_SPACE)
         self._engine.report(verdict)
         scanned = monotonic()
         prefix = received(envelope, self._engine.hostname) if self._settings.trace else b""
-        planned = plan(envelope, verdict, prefix, self._settings.refused_copies)
-        reply = await asyncio.shield(self._carry_out(envelope, incoming, planned))
+        planned = plan(envelope, verdict, prefix, self._settings.refused_copies, lmtp=lmtp)
+        planned = await asyncio.shield(self._carry_out(envelope, incoming, planned))
         self._engine.emit(
             Judged(
                 envelope=envelope,
                 verdict=verdict,
-                reply=reply,
+                reply=planned.reply,
                 size_bytes=incoming.size,
                 receive_ms=round(receive_ms, 3),
                 scan_ms=round((scanned - started) * 1000, 3),
                 commit_ms=round((monotonic() - scanned) * 1000, 3),
             )
         )
-        return reply
+        return planned
 
-    async def _carry_out(self, envelope: Envelope, incoming: Incoming, planned: Plan) -> Reply:
+    async def _carry_out(self, envelope: Envelope, incoming: Incoming, planned: Plan) -> Plan:
         if planned.reply.refuses:
-            return planned.reply
+            return planned
         try:
             for copy in planned.bounced:
                 await self._bounce(envelope, incoming, copy)
             if planned.entries:
                 self._runner.submit(await self._committer.commit(incoming, planned.entries))
         except SpoolError:
-            return NO_SPACE
-        return planned.reply
+            return planned.not_stored()
+        return planned
 
     async def _bounce(self, envelope: Envelope, incoming: Incoming, copy: Copy) -> None:
         action = copy.action

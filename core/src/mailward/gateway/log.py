@@ -19,7 +19,9 @@ from mailward.values.event import (
     Event,
     Judged,
     LoadExceeded,
+    LoginFailed,
     PluginFailed,
+    ProtocolViolation,
     Queued,
     Refused,
     Started,
@@ -27,6 +29,7 @@ from mailward.values.event import (
     Suspect,
     WorkerDied,
 )
+from mailward.values.text import printable
 
 LEVELS = {
     LogLevel.DEBUG: logging.DEBUG,
@@ -85,6 +88,10 @@ def _(event: Judged) -> tuple[str, Fields]:
         "nrcpt": len(envelope.recipients),
         "size": event.size_bytes,
         "client": envelope.session.client_ip,
+        "client_name": envelope.session.client_name,
+        "origin": envelope.session.origin_ip,
+        "tls": envelope.session.tls,
+        "user": printable(envelope.session.user),
         "receive_ms": event.receive_ms,
         "scan_ms": event.scan_ms,
         "commit_ms": event.commit_ms,
@@ -132,6 +139,22 @@ def _(event: Refused) -> tuple[str, Fields]:
         "client": event.session.client_ip,
         "from": event.sender,
         "to": event.recipient,
+    }
+
+
+@describe.register
+def _(event: ProtocolViolation) -> tuple[str, Fields]:
+    return "warning", {"session": event.session.id, "client": event.session.client_ip, "detail": event.detail}
+
+
+@describe.register
+def _(event: LoginFailed) -> tuple[str, Fields]:
+    return "warning", {
+        "session": event.session.id,
+        "client": event.session.client_ip,
+        "user": printable(event.user),
+        "mechanism": event.mechanism,
+        "failures": event.failures,
     }
 
 

@@ -6,7 +6,6 @@ import asyncio
 import signal
 import socket
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -19,7 +18,8 @@ from mailward.engine.loop import run
 from mailward.gateway.acceptance import Acceptance
 from mailward.gateway.address import Listen
 from mailward.gateway.log import configure, listener
-from mailward.gateway.server import Server, Services
+from mailward.gateway.server import Server
+from mailward.gateway.services import Services
 from mailward.hooks.markers import Place
 from mailward.scan.pool import Pool
 from mailward.scan.protocol import Setup
@@ -62,10 +62,10 @@ async def open_gateway(config: Config, stack: AsyncExitStack) -> Gateway:
 
     Raises ConfigError, SpoolError or ScanError where it cannot start.
     """
-    settings = config.core.gateway
-    sockets = [(Listen.parse(text, config.source), text) for text in settings.listen]
-    bound = [(listen.bind(config.source), text) for listen, text in sockets]
-    for one, _ in bound:
+    addresses = [(number, text) for number, one in enumerate(config.listeners) for text in one.settings.listen]
+    sockets = [(number, Listen.parse(text, config.source)) for number, text in addresses]
+    bound = [(number, listen.bind(config.source)) for number, listen in sockets]
+    for _, one in bound:
         stack.callback(one.close)
     engine = Engine(config, place=Place.GATEWAY)
     engine.listen(listener())
@@ -79,21 +79,19 @@ async def open_gateway(config: Config, stack: AsyncExitStack) -> Gateway:
     stack.push_async_callback(pool.stop)
     await asyncio.gather(engine.start(), pool.start())
     stack.push_async_callback(engine.stop)
-    runner = Runner(spool, committer, engine.gate, config.core.delivery, settings.hostname, engine.clock, engine.emit)
+    runner = Runner(spool, committer, engine.gate, config.core.delivery, engine.hostname, engine.clock, engine.emit)
     spool.adopt((spool.slot,))
     recovered = await runner.start()
     stack.push_async_callback(runner.stop)
-    connections: set[Server] = set()
-    acceptance = Acceptance(engine, pool, committer, runner)
-    servers = []
-    for one, text in bound:
-        services = Services(engine, acceptance, spool, connections, text)
-        servers.append(
-            await asyncio.get_running_loop().create_server(partial(Server, services), sock=one, backlog=BACKLOG)
-        )
-    listening = tuple(_name(one) for one, _ in bound)
+    services = Services(engine, Acceptance(engine, pool, committer, runner), spool)
+    loop = asyncio.get_running_loop()
+    servers = [
+        await loop.create_server(services.listeners[number].connection, sock=one, backlog=BACKLOG)
+        for number, one in bound
+    ]
+    listening = tuple(_name(one) for _, one in bound)
     engine.emit(Started(listen=listening, recovered=recovered or 0))
-    return Gateway(engine, runner, pool, tuple(servers), connections, listening)
+    return Gateway(engine, runner, pool, tuple(servers), services.connections, listening)
 
 
 def _name(bound: socket.socket) -> str:

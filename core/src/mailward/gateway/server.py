@@ -1,151 +1,130 @@
-"""The SMTP server: aiosmtpd's protocol with our own command loop, tables and bulk DATA.
+"""One connection: its life, its time, its bytes. What commands mean stands in `commands`.
 
-What comes from aiosmtpd is the connection's life: streams, time-out, loss, EOF. What is ours is
-everything a client can say: syntax, sequence, hooks, replies.
+What comes from aiosmtpd is the connection's life: streams, flow control, loss, EOF, PROXY headers.
+What is ours is everything a client can say, TLS, and content, which passes the stream reader by.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
-from time import monotonic
-from typing import Any, ClassVar
+import ssl
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP
 from aiosmtpd.smtp import Envelope as PeerEnvelope
 from aiosmtpd.smtp import Session as PeerSession
-from attrs import evolve, frozen
+from attrs import evolve
 
-from mailward.engine.engine import Engine
-from mailward.engine.gate import Ruling
-from mailward.engine.gateway_settings import GatewaySettings
-from mailward.gateway.acceptance import Acceptance
-from mailward.gateway.paths import MAIL_PARAMETERS, RCPT_PARAMETERS, parse_path
-from mailward.gateway.receive import TALKED_EARLY, Content, DotContent
-from mailward.spool.spool import Spool
-from mailward.values.address import Address
-from mailward.values.envelope import Envelope, Recipient, Sender, Session
-from mailward.values.event import Refused
+from mailward.engine.gateway_settings import EarlyTalkers, Protocol, Tls
+from mailward.gateway.clients import look_up
+from mailward.gateway.commands import obey
+from mailward.gateway.identity import BadHeader, Peer, plain_address, read_proxy
+from mailward.gateway.receive import Content
+from mailward.gateway.replies import (
+    GREETED_EARLY,
+    GREETED_EARLY_FOR_NOW,
+    NOT_ACCEPTING,
+    SHUTTING_DOWN,
+    TOO_LONG,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_ERRORS,
+    TOO_MUCH_CONTENT,
+    TOO_SLOW,
+    TOOK_TOO_LONG,
+    Leave,
+    wire,
+)
+from mailward.gateway.tls import described, fingerprint
+from mailward.hooks.conversation import MASK, Fault, Recorder
+from mailward.values.envelope import Sender, Session
+from mailward.values.event import ProtocolViolation, Refused
 from mailward.values.finding import Finding
-from mailward.values.reply import LOCAL_ERROR, OK, RECIPIENT_OK, SENDER_OK, Reply
+from mailward.values.reply import LOCAL_ERROR, Reply
 
-MAX_COMMAND_BYTES = 2048
-MAX_BAD_COMMANDS = 10
+if TYPE_CHECKING:
+    from mailward.engine.gateway_settings import GatewaySettings
+    from mailward.gateway.arrival import Chunks
+    from mailward.gateway.services import Listener, Services
+    from mailward.gateway.transaction import Transaction
+
 MAX_PENDING_BYTES = 128 * 1024
-
-BAD_SYNTAX = Reply(500, "5.5.2", "Syntax error")
-TOO_LONG = Reply(500, "5.5.2", "Command line too long")
-UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognised")
-NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
-NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
-HELO_FIRST = Reply(503, "5.5.1", "Send EHLO or HELO first")
-MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
-RCPT_FIRST = Reply(503, "5.5.1", "Send RCPT first")
-NESTED_MAIL = Reply(503, "5.5.1", "A message is being sent already; RSET ends it")
-NEEDS_NAME = Reply(501, "5.5.4", "Say who you are: EHLO name")
-SIZE_TOO_LARGE = Reply(552, "5.3.4", "Message is larger than this server accepts")
-TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the others in another message")
-TOO_MANY_MESSAGES = Reply(421, "4.7.0", "Too many messages in one connection")
-TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
-TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections, try again later")
-SHUTTING_DOWN = Reply(421, "4.3.2", "Shutting down, try again later")
-NEEDS_SMTPUTF8 = Reply(553, "5.6.7", "An address that is not ASCII needs SMTPUTF8")
-CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify; send the message and see")
+PARTING_S = 5.0
+"""How long a connection that was closed may take to send its last words."""
+PACE_FROM_S = 60.0
+BAD_COMMANDS = frozenset({500, 501, 502, 503})
+_NEVER = float("inf")
 _NO_ENVELOPE = PeerEnvelope()
-GO_AHEAD = "354 End data with <CR><LF>.<CR><LF>"
-BYE = Reply(221, "2.0.0", "Bye")
-
-
-class _Leave(Exception):
-    """Ends the conversation after a last reply."""
-
-    def __init__(self, reply: Reply) -> None:
-        self.reply = reply
-        super().__init__()
-
-
-@frozen(eq=False)
-class Services:
-    """What every connection of one gateway shares."""
-
-    engine: Engine
-    acceptance: Acceptance
-    spool: Spool
-    connections: set[Server]
-    listener: str = ""
-
-    @property
-    def settings(self) -> GatewaySettings:
-        """The settings of the gateway."""
-        return self.engine.config.core.gateway
 
 
 class LineReader(asyncio.StreamReader):
     """A stream reader that can tell whether bytes wait in it."""
 
+    _buffer: bytearray
+
     @property
     def pending(self) -> bool:
         """Whether bytes were received that nobody has read."""
-        return bool(self._buffer)  # type: ignore[attr-defined]
+        return bool(self._buffer)
+
+    def take_pending(self) -> bytes:
+        """These bytes; they are not in the reader any more."""
+        taken = bytes(self._buffer)
+        self._buffer.clear()
+        return taken
+
+
+class _NoTimer:
+    """In the place of aiosmtpd's timer: the time of connections is watched by `Watch`."""
+
+    def cancel(self) -> None:
+        """Nothing to cancel."""
+
+
+_NO_TIMER = _NoTimer()
 
 
 class Server(SMTP):
-    """One SMTP connection."""
+    """One connection of a listener.
 
-    _COMMANDS: ClassVar[dict[bytes, str]] = {
-        b"HELO": "_helo",
-        b"EHLO": "_ehlo",
-        b"MAIL": "_mail",
-        b"RCPT": "_rcpt",
-        b"DATA": "_data",
-        b"RSET": "_rset",
-        b"NOOP": "_noop",
-        b"QUIT": "_quit",
-        b"VRFY": "_vrfy",
-        b"EXPN": "_not_implemented",
-        b"HELP": "_help",
-        b"TURN": "_not_implemented",
-        b"ETRN": "_not_implemented",
-    }
+    ``client`` is what is known of the session, ``transaction`` the message that is on its way,
+    ``chunks`` its content as far as it came by BDAT.
+    """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, listener: Listener) -> None:
         # SMTP.__init__ inspects every method of handler and server for each connection; what it
         # sets that the inherited methods use is set here instead.
         self.loop = asyncio.get_running_loop()
-        reader = LineReader(limit=MAX_PENDING_BYTES, loop=self.loop)
+        self._lines = LineReader(limit=MAX_PENDING_BYTES, loop=self.loop)
         asyncio.StreamReaderProtocol.__init__(
-            self, reader, client_connected_cb=self._cb_client_connected, loop=self.loop
+            self, self._lines, client_connected_cb=self._cb_client_connected, loop=self.loop
         )
-        self._services = services
-        self._bulk = reader
-        self._hurry = services.settings.timeout_s
         self._inherited_state()
+        self.listener = listener
+        self.services: Services = listener.services
+        self.settings: GatewaySettings = listener.settings
         self.client = Session()
-        self._sender: Sender | None = None
-        self._recipients: list[Recipient] = []
-        self._found: list[Finding] = []
-        self._session_found: tuple[Finding, ...] = ()
-        self._messages = 0
-        self._bad = 0
+        self.peer = Peer("", 0)
+        self.transaction: Transaction | None = None
+        self.chunks: Chunks | None = None
+        self.session_findings: tuple[Finding, ...] = ()
+        self.recorder: Recorder | None = None
+        self.messages = self.errors = self.junk = self.failed_logins = self.content_bytes = 0
+        self.busy = False
         self._content: Content | None = None
         self._content_ended: asyncio.Future[None] | None = None
-        self._in_content = False
-        self.busy = False
+        self._content_since = 0.0
+        self._deadline = self._write_deadline = _NEVER
+        self._parting = False
+        self._counted_in = ""
 
     def _inherited_state(self) -> None:
-        self.event_handler = None
-        self.enable_SMTPUTF8 = True
-        self.tls_context = None
-        self._timeout_duration = self._hurry
-        self._timeout_handle = None
-        self._tls_protocol = None
-        self._original_transport = None
-        self.session = None
-        self.envelope = None
-        self.transport = None
-        self._handler_coroutine = None
+        self.event_handler = self.tls_context = self._tls_protocol = self._original_transport = None
+        self.session = self.envelope = self.transport = self._handler_coroutine = None
+        self._timeout_handle = cast(asyncio.TimerHandle, _NO_TIMER)
         self._handle_hooks: dict[str, Any] = {}
 
     def _create_session(self) -> PeerSession:
@@ -154,294 +133,378 @@ class Server(SMTP):
     def _create_envelope(self) -> PeerEnvelope:
         return _NO_ENVELOPE
 
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        self._deadline = self.loop.time() + (duration or self.settings.command_timeout_s)
+
+    # life
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected (asyncio calls this)."""
+        self.services.watch.add(self)
+        super().connection_made(transport)
+
     def connection_lost(self, error: Exception | None) -> None:
         """Forget the connection (asyncio calls this)."""
-        self._services.connections.discard(self)
+        self.services.watch.discard(self)
+        self.services.connections.discard(self)
+        if self._counted_in:
+            self.services.doorkeeper.leave(self._counted_in)
+            self._counted_in = ""
+        if self.recorder is not None and error is not None:
+            self.recorder.fault(Fault.COMMUNICATION, type(error).__name__)
         super().connection_lost(error)
 
-    def data_received(self, data: bytes) -> None:
-        """Give content to its sink, all else to the reader of commands (asyncio calls this)."""
-        content, ended = self._content, self._content_ended
-        if content is None or ended is None:
-            self._bulk.feed_data(data)
-            return
-        self._reset_timeout()
-        try:
-            rest = content.feed(data)
-        except Exception as error:  # a fault of our own: `_obey` makes it a log line and an end
-            self._content = None
-            ended.set_exception(error)
-            return
-        if rest is not None:
-            self._content = None
-            ended.set_result(None)
-            if rest:
-                self._bulk.feed_data(rest)
-
-    async def _arrive(self, content: Content) -> None:
-        """Wait until the sink has its content."""
-        self._content_ended = self.loop.create_future()
-        self._content = content
-        try:
-            await self._say(GO_AHEAD)
-            await self._content_ended
-        finally:
-            self._content = self._content_ended = None
+    def eof_received(self) -> bool | None:
+        """The client has hung up, or at least says nothing more (asyncio calls this)."""
+        if self.recorder is not None and not self._parting:
+            self.recorder.fault(Fault.COMMUNICATION, "the client hung up")
+        if self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()
+        return False
 
     async def leave(self) -> None:
         """Tell an idle client 421 and close; a client in mid-message is left to finish."""
-        if not self.busy and self.transport is not None:
-            self._writer.write(f"{SHUTTING_DOWN}\r\n".encode())
-            self.transport.close()
+        if not self.busy and self.transport is not None and not self._parting:
+            self._writer.write(wire(SHUTTING_DOWN))
+            self._part()
 
-    async def _say(self, reply: Reply | str) -> None:
-        self._writer.write(f"{reply}\r\n".encode())
-        if not self._bulk.pending:
-            # replies to pipelined commands leave together (RFC 2920 section 3.2)
-            await self._writer.drain()
+    def _part(self) -> None:
+        self._parting = True
+        self._deadline = self.loop.time() + PARTING_S
+        self._writer.close()
 
     async def _handle_client(self) -> None:
+        last: Reply | None = None
         try:
-            await self._greet()
-            while self.transport is not None:
-                line = await self._next_line()
-                self._reset_timeout()
-                await self._obey(line)
-        except _Leave as last:
-            await self._say(last.reply)
+            await self._open()
+            while True:
+                await self._next_command()
+        except Leave as leave:
+            last = leave.reply
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
-            self._writer.close()
+            if self.chunks is not None:
+                self.forget()
+            if last is not None:
+                with contextlib.suppress(ConnectionError):
+                    await self.say(last)
+            if self.recorder is not None:
+                self.recorder.close()
+            self._part()
 
-    async def _greet(self) -> None:
-        assert self.transport is not None
-        ip, port = (self.transport.get_extra_info("peername") or ("", 0))[:2]
-        self.client = Session(
-            id=secrets.token_hex(6),
-            client_ip=ip.removeprefix("::ffff:"),
-            client_port=port,
-            listener=self._services.listener,
-            started_at=self._services.engine.clock.time(),
-        )
-        connections = self._services.connections
-        if len(connections) >= self._services.settings.max_connections:
-            self._refused("connect", TOO_MANY_CONNECTIONS, "core", "max_connections")
-            raise _Leave(TOO_MANY_CONNECTIONS)
-        connections.add(self)
-        ruling = await self._ask("connect", self._services.engine.gate.connect(self.client))
-        if ruling.reply is not None:
-            raise _Leave(ruling.reply)
-        self._session_found += ruling.findings
-        await self._say(f"220 {self._services.engine.hostname} ESMTP Mailward")
-
-    async def _next_line(self) -> bytes:
+    async def _next_command(self) -> None:
         try:
-            return await self._bulk.readuntil(b"\n")
+            line = await self._lines.readuntil(b"\n")
         except asyncio.LimitOverrunError:
-            raise _Leave(TOO_LONG) from None
-
-    async def _obey(self, line: bytes) -> None:
-        if len(line) > MAX_COMMAND_BYTES or not line.endswith(b"\r\n"):
-            await self._complain(TOO_LONG if len(line) > MAX_COMMAND_BYTES else BAD_SYNTAX)
-            return
-        word, _, rest = line[:-2].partition(b" ")
-        name = self._COMMANDS.get(word.upper())
-        if name is None:
-            await self._complain(UNKNOWN_COMMAND)
-            return
+            self.violation("a command line without end")
+            raise Leave(TOO_LONG) from None
+        settings = self.settings
+        waits_for_data = self.transaction is not None and self.transaction.recipients
+        self._reset_timeout(settings.data_start_timeout_s if waits_for_data else settings.command_timeout_s)
         try:
-            argument = rest.strip().decode("utf-8")
-        except UnicodeDecodeError:
-            await self._complain(BAD_SYNTAX)
-            return
-        method: Callable[[str], Awaitable[Reply | None]] = getattr(self, name)
-        try:
-            reply = await method(argument)
-        except (_Leave, ConnectionError, asyncio.IncompleteReadError):
+            reply = await obey(self, line)
+        except (Leave, ConnectionError, asyncio.IncompleteReadError):
             raise
         except Exception as error:  # a fault of our own must be 451 and a log line, nothing else
-            structlog.get_logger().exception("command failed", command=name, error=type(error).__name__)
-            if self._in_content:
+            structlog.get_logger().exception("command failed", error=type(error).__name__)
+            if self._content_ended is not None:
                 # what follows on the wire is the rest of a message, not commands
-                raise _Leave(SHUTTING_DOWN) from error
+                raise Leave(SHUTTING_DOWN) from error
+            self.fault(Fault.LOCAL, type(error).__name__)
             reply = LOCAL_ERROR
-        if reply is not None:
-            await (self._complain(reply) if reply.code in (500, 501, 502, 503) else self._say(reply))
+        if reply is None:
+            return
+        await self.say(reply)
+        if reply.code in BAD_COMMANDS:
+            self.errors += 1
+            self.fault(Fault.PROTOCOL)
+            if self.errors >= settings.max_errors:
+                self.violation("too many errors")
+                raise Leave(TOO_MANY_ERRORS)
 
-    async def _complain(self, reply: Reply) -> None:
-        self._bad += 1
-        await self._say(reply)
-        if self._bad >= MAX_BAD_COMMANDS:
-            raise _Leave(TOO_MANY_ERRORS)
+    # opening
 
-    async def _ask(self, stage: str, asked: Awaitable[Ruling], recipient: str = "") -> Ruling:
-        ruling = await asked
+    async def _open(self) -> None:
+        assert self.transport is not None
+        settings = self.settings
+        self._reset_timeout(settings.read_timeout_s)
+        ip, port = (self.transport.get_extra_info("peername") or ("", 0))[:2]
+        self.peer = Peer(plain_address(str(ip)) or str(ip), port)
+        if self.peer.ip in self.listener.proxy_from:
+            try:
+                self.peer = await read_proxy(self._lines, self.peer)
+            except BadHeader as error:
+                self.violation(f"no PROXY header: {error}")
+                raise Leave(None) from error
+        self.client = Session(
+            id=secrets.token_hex(6),
+            client_ip=self.peer.ip,
+            client_port=self.peer.port,
+            listener=self.listener.name,
+            started_at=self.services.engine.clock.time(),
+        )
+        self.recorder = self.services.conversations.begin(f"{self.peer.ip}:{self.peer.port} session {self.client.id}")
+        self.services.count("connections")
+        if settings.tls is Tls.IMPLICIT and self.listener.certificates is not None:
+            await self.encrypt(self.listener.certificates.context())
+        await self._admit()
+        await self._say_greeting(await self.welcome())
+
+    async def _admit(self) -> None:
+        if not self.services.board.now.accept:
+            raise self.dismissal(NOT_ACCEPTING, "connect", "reject")
+        with self.no_hurry():
+            limit = await self.services.doorkeeper.enter(self.peer.ip, self.settings)
+        if limit:
+            raise self.dismissal(TOO_MANY_CONNECTIONS, "connect", limit)
+        self._counted_in = self.peer.ip
+        self.services.connections.add(self)
+
+    async def welcome(self) -> Reply:
+        """The greeting, after the client was looked up and the plugins were asked. Raises Leave where it is refused."""
+        services = self.services
+        named = await look_up(services.engine.resolver, self.client.client_ip, self.settings)
+        if named.refusal is not None:
+            raise self.dismissal(named.refusal, "connect", "deny_unresolved_clients")
+        if named.name:
+            self.client = evolve(self.client, client_name=named.name)
+        ruling = await services.engine.gate.connect(self.client)
         if ruling.reply is not None:
-            self._refused(stage, ruling.reply, ruling.plugin, ruling.rule, recipient)
-        return ruling
+            self.refused("connect", ruling.reply, ruling.plugin, ruling.rule)
+            raise Leave(ruling.reply)
+        self.session_findings = ruling.findings
+        kind = "LMTP" if self.settings.protocol is Protocol.LMTP else "ESMTP"
+        return Reply(220, "", f"{self.settings.hostname} {kind} Mailward")
 
-    def _refused(self, stage: str, reply: Reply, plugin: str, rule: str, recipient: str = "") -> None:
-        sender = str(self._sender.address) if self._sender else ""
-        self._services.engine.emit(
+    async def _say_greeting(self, greeting: Reply) -> None:
+        settings = self.settings
+        if settings.greeting_delay_s:
+            with self.no_hurry():
+                await asyncio.sleep(settings.greeting_delay_s)
+        if self.pending and settings.early_talkers is not EarlyTalkers.ALLOW:
+            self.violation("commands before the greeting")
+            refuses = settings.early_talkers is EarlyTalkers.REFUSE
+            raise self.dismissal(GREETED_EARLY if refuses else GREETED_EARLY_FOR_NOW, "connect", "early_talkers")
+        await self.say(greeting)
+
+    # words
+
+    async def say(self, reply: Reply) -> None:
+        """Send a reply; replies to pipelined commands leave together (RFC 2920 section 3.2)."""
+        data = wire(reply)
+        if self.recorder is not None:
+            self.recorder.server(data)
+        self._writer.write(data)
+        if not self._lines.pending:
+            await self._writer.drain()
+
+    @property
+    def pending(self) -> bool:
+        """Whether the client has said more than was read."""
+        return self._lines.pending
+
+    def throw_away_pending(self) -> None:
+        """Forget what the client has said and nobody has read."""
+        self._lines.take_pending()
+
+    async def next_secret_line(self) -> bytes:
+        """The next line of a log-in, without its end; it is not written down."""
+        self._reset_timeout(self.settings.read_timeout_s)
+        try:
+            line = await self._lines.readuntil(b"\r\n")
+        except asyncio.LimitOverrunError:
+            raise Leave(TOO_LONG) from None
+        if self.recorder is not None:
+            self.recorder.client(MASK.encode())
+        return line[:-2]
+
+    def dismissal(self, reply: Reply, stage: str, rule: str) -> Leave:
+        """What to raise so that the conversation ends with a reply of the core's own."""
+        self.refused(stage, reply, "core", rule)
+        return Leave(reply)
+
+    def refused(
+        self, stage: str, reply: Reply, plugin: str, rule: str, recipient: str = "", sender: Sender | None = None
+    ) -> None:
+        """Report a refusal."""
+        if sender is None and self.transaction is not None:
+            sender = self.transaction.sender
+        self.services.engine.emit(
             Refused(
                 session=self.client,
                 stage=stage,
                 reply=reply,
                 plugin=plugin,
                 rule=rule,
-                sender=sender,
+                sender=str(sender.address) if sender else "",
                 recipient=recipient,
             )
         )
+        self.fault(Fault.LOCAL)
 
-    def _forget(self) -> None:
-        self._sender = None
-        self._recipients = []
-        self._found = []
+    def violation(self, detail: str) -> None:
+        """Report what an honest client does not do (SAV-ALR-11)."""
+        self.services.count("protocol_violations")
+        self.services.engine.emit(ProtocolViolation(session=self.client or Session(), detail=detail))
+        self.fault(Fault.PROTOCOL, detail)
 
-    async def _hello(self, name: str, protocol: str) -> Reply | None:
-        if not name or len(name) > 255 or any(ord(c) <= 32 for c in name):
-            return NEEDS_NAME
-        ruling = await self._ask("helo", self._services.engine.gate.helo(self.client, name))
-        if ruling.reply is not None:
-            return ruling.reply
-        self._forget()
-        self._session_found += ruling.findings
-        self.client = evolve(self.client, helo=name, protocol=protocol)
-        return None
+    def fault(self, kind: Fault, text: str = "") -> None:
+        """Note a fault in the conversation's record, where there is one."""
+        if self.recorder is not None:
+            self.recorder.fault(kind, text)
 
-    async def _helo(self, argument: str) -> Reply:
-        refusal = await self._hello(argument, "SMTP")
-        return refusal or Reply(250, "", self._services.engine.hostname)
+    def forget(self) -> None:
+        """Give the message up that was being sent (RSET)."""
+        self.transaction = None
+        if self.chunks is not None:
+            self.chunks.incoming.discard()
+            self.chunks = None
 
-    async def _ehlo(self, argument: str) -> Reply:
-        refusal = await self._hello(argument, "ESMTP")
-        if refusal is not None:
-            return refusal
-        size = self._services.settings.max_message_bytes
-        words = (f"SIZE {size}", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES", "HELP")
-        return Reply(250, "", "\n".join((self._services.engine.hostname, *words)))
+    def start_over(self) -> None:
+        """Forget what the client said: it begins a new session (STARTTLS, XCLIENT)."""
+        self.forget()
+        self.client = evolve(self.client, helo="", protocol="SMTP")
 
-    async def _mail(self, argument: str) -> Reply:
-        if not self.client.helo:
-            return HELO_FIRST
-        if self._sender is not None:
-            return NESTED_MAIL
-        if self._messages >= self._services.settings.max_messages:
-            raise _Leave(TOO_MANY_MESSAGES)
-        path = parse_path(argument, MAIL_PARAMETERS) if argument[:5].upper() == "FROM:" else BAD_SYNTAX
-        if isinstance(path, Reply):
-            return path
-        sender = Sender(path.address, path.parameters)
-        if not _ascii(path.address) and sender.parameter("SMTPUTF8") is None:
-            return NEEDS_SMTPUTF8
-        if int(sender.parameter("SIZE") or 0) > self._services.settings.max_message_bytes:
-            self._refused("mail_from", SIZE_TOO_LARGE, "core", "max_message_bytes")
-            return SIZE_TOO_LARGE
-        ruling = await self._ask("mail_from", self._services.engine.gate.mail_from(self.client, sender))
-        if ruling.reply is not None:
-            return ruling.reply
-        self._sender = sender
-        self._found = [*self._session_found, *ruling.findings]
-        return SENDER_OK
+    # content
 
-    async def _rcpt(self, argument: str) -> Reply:
-        if self._sender is None:
-            return MAIL_FIRST
-        path = parse_path(argument, RCPT_PARAMETERS) if argument[:3].upper() == "TO:" else BAD_SYNTAX
-        if isinstance(path, Reply):
-            return path
-        if path.address.is_null:
-            return Reply(501, "5.1.3", "A recipient is needed")
-        if not _ascii(path.address) and self._sender.parameter("SMTPUTF8") is None:
-            return NEEDS_SMTPUTF8
-        if len(self._recipients) >= self._services.settings.max_recipients:
-            return TOO_MANY_RECIPIENTS
-        gate = self._services.engine.gate
-        recipient = Recipient(self._with_domain(path.address), path.parameters, source_route=path.source_route)
-        local = await gate.locality(recipient)
-        if local is not None:
-            recipient = evolve(recipient, local=local)
-        ruling = await self._ask("rcpt_to", gate.rcpt_to(self.client, self._sender, recipient), str(path.address))
-        if ruling.reply is not None:
-            return ruling.reply
-        self._recipients.append(recipient)
-        self._found += ruling.findings
-        return RECIPIENT_OK
+    def data_received(self, data: bytes) -> None:
+        """Give content to its sink, all else to the reader of commands (asyncio calls this)."""
+        content, ended = self._content, self._content_ended
+        if content is None or ended is None or ended.done():
+            self._lines.feed_data(data)
+        else:
+            self._deadline = self.loop.time() + self.settings.data_end_timeout_s
+            self._feed(content, ended, data)
 
-    def _with_domain(self, address: Address) -> Address:
-        """``<postmaster>`` alone is an address too (RFC 5321 section 4.5.1)."""
-        if address.domain:
-            return address
-        settings = self._services.settings
-        return Address.parse(settings.postmaster or f"postmaster@{settings.hostname}")
-
-    async def _data(self, argument: str) -> Reply:
-        if argument:
-            return NO_ARGUMENT
-        if self._sender is None or not self._recipients:
-            return MAIL_FIRST if self._sender is None else RCPT_FIRST
-        if self._bulk.pending:
-            raise _Leave(TALKED_EARLY)
-        self.busy = True
-        started = monotonic()
-        incoming = self._services.spool.begin()
+    def _feed(self, content: Content, ended: asyncio.Future[None], data: bytes) -> None:
         try:
-            self._in_content = True
-            settings = self._services.settings
-            content = DotContent(incoming, settings.max_message_bytes, settings.bare_line_ends)
-            await self._arrive(content)
-            self._in_content = False
-            if content.refusal is not None:
-                self._refused("data", content.refusal, "core", "content")
-                return content.refusal
-            # the scan has a deadline of its own; the client's silence is no fault of his
-            if self._timeout_handle is not None:
-                self._timeout_handle.cancel()
-            envelope = self._envelope(incoming.id)
-            return await self._services.acceptance.accept(envelope, incoming, (monotonic() - started) * 1000)
-        finally:
-            incoming.discard()
-            self._messages += 1
-            self._forget()
-            self.busy = False
-            self._reset_timeout()
+            rest = content.feed(data)
+        except Exception as error:  # a fault of our own: the command loop makes it a log line and an end
+            self._content = None
+            ended.set_exception(error)
+            return
+        taken = len(data) - len(rest or b"")
+        self.content_bytes += taken
+        if self.recorder is not None:
+            self.recorder.content(data[:taken])
+        if rest is not None:
+            self._content = None
+            ended.set_result(None)
+            if rest:
+                self._lines.feed_data(rest)
+        elif self.content_bytes > self.settings.max_session_bytes + self.settings.max_message_bytes:
+            self._content = None
+            ended.set_exception(self.dismissal(TOO_MUCH_CONTENT, "data", "max_session_bytes"))
 
-    def _envelope(self, message_id: str) -> Envelope:
-        assert self._sender is not None
-        return Envelope(
-            self.client,
-            self._sender,
-            tuple(dict.fromkeys(self._recipients)),
-            message_id,
-            self._services.engine.clock.time(),
-            tuple(self._found),
+    async def receive(self, content: Content, go_ahead: Reply | None = None) -> None:
+        """Have a sink fed until it has its end; what came before this call and is unread is its beginning."""
+        ended = self._content_ended = self.loop.create_future()
+        self._content = content
+        self._content_since = self.loop.time()
+        self._deadline = self._content_since + self.settings.data_end_timeout_s
+        if go_ahead is not None:
+            await self.say(go_ahead)
+        if self._lines.pending:
+            self._feed(content, ended, self._lines.take_pending())
+        await ended
+        self._content = self._content_ended = None
+        # judging has deadlines of its own; the client's silence is no fault of his
+        self._deadline = _NEVER
+        if self.recorder is not None:
+            self.recorder.content_end()
+
+    # TLS
+
+    async def encrypt(self, context: ssl.SSLContext) -> None:
+        """Begin TLS on this connection. Raises ConnectionError where the handshake fails."""
+        assert self.transport is not None
+        early = self._lines.take_pending()
+        plain = cast(asyncio.Transport, self.transport)
+        self._deadline = self.loop.time() + self.settings.read_timeout_s
+        starting = self.loop.create_task(
+            self.loop.start_tls(
+                plain, self, context, server_side=True, ssl_handshake_timeout=self.settings.read_timeout_s
+            )
         )
+        try:
+            if early:
+                # the first bytes of the handshake came behind a PROXY header and were read with it
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                _hand_over(plain, early)
+            encrypted = await starting
+        except (OSError, ssl.SSLError) as error:
+            self.fault(Fault.COMMUNICATION, f"TLS handshake: {error}")
+            structlog.get_logger().info("tls_failed", client=self.peer.ip, problem=str(error))
+            raise ConnectionAbortedError("no TLS") from error
+        if encrypted is None:
+            raise ConnectionAbortedError("no TLS")
+        self.transport = encrypted
+        self._lines._transport = encrypted  # type: ignore[attr-defined]
+        # what StreamWriter.start_tls does, which cannot be given bytes that were read before
+        self._writer._transport = encrypted  # type: ignore[attr-defined]
+        self._replace_writer(self._writer)  # type: ignore[attr-defined]
+        link = cast(ssl.SSLObject, encrypted.get_extra_info("ssl_object"))
+        self.client = evolve(self.client, tls=described(link), client_cert=fingerprint(link))
+        self.services.count("tls_connections")
+        if self.recorder is not None:
+            self.recorder.note(f"TLS begun: {self.client.tls}")
 
-    async def _rset(self, argument: str) -> Reply:
-        if argument:
-            return NO_ARGUMENT
-        self._forget()
-        return OK
+    # time
 
-    async def _noop(self, argument: str) -> Reply:
-        return OK
+    @contextlib.contextmanager
+    def no_hurry(self) -> Iterator[None]:
+        """While we let the client wait, its time does not run."""
+        left = self._deadline - self.loop.time()
+        self._deadline = _NEVER
+        try:
+            yield
+        finally:
+            self._deadline = self.loop.time() + left
 
-    async def _quit(self, argument: str) -> Reply:
-        if argument:
-            return NO_ARGUMENT
-        raise _Leave(BYE)
+    def pause_writing(self) -> None:
+        """The client takes no replies for now (asyncio calls this)."""
+        self._write_deadline = self.loop.time() + self.settings.write_timeout_s
+        super().pause_writing()
 
-    async def _vrfy(self, argument: str) -> Reply:
-        return CANNOT_VERIFY if argument else Reply(501, "5.5.4", "Whom?")
+    def resume_writing(self) -> None:
+        """It takes them again (asyncio calls this)."""
+        self._write_deadline = _NEVER
+        super().resume_writing()
 
-    async def _help(self, argument: str) -> Reply:
-        return Reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY QUIT")
+    def check_time(self, now: float) -> None:
+        """End the connection where its time is up, or its content comes too slowly (`Watch` calls this)."""
+        if now > self._write_deadline or (self._parting and now > self._deadline):
+            self._parting = True
+            cast(asyncio.Transport, self.transport).abort()
+        elif now > self._deadline:
+            self._cut(TOOK_TOO_LONG)
+        elif self._content is not None and self._too_slow(now):
+            self._cut(TOO_SLOW)
 
-    async def _not_implemented(self, argument: str) -> Reply:
-        return NOT_IMPLEMENTED
+    def _too_slow(self, now: float) -> bool:
+        taken_s = now - self._content_since
+        content = self._content
+        least = self.settings.min_bytes_per_s
+        return content is not None and taken_s > PACE_FROM_S and content.raw_bytes < least * taken_s
+
+    def _cut(self, reply: Reply) -> None:
+        self.services.count("timed_out")
+        self.fault(Fault.COMMUNICATION, reply.text)
+        self._deadline = _NEVER
+        if self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()
+        self._writer.write(wire(reply))
+        self._part()
 
 
-def _ascii(address: Address) -> bool:
-    return address.local.isascii() and address.domain.isascii()
+def _hand_over(plain: asyncio.Transport, early: bytes) -> None:
+    """Give bytes to the TLS layer that has just been put on a transport, as if they came from the network."""
+    layer = cast(asyncio.BufferedProtocol, plain.get_protocol())
+    while early:
+        buffer = cast(memoryview, layer.get_buffer(len(early)))
+        size = min(len(buffer), len(early))
+        buffer[:size] = early[:size]
+        layer.buffer_updated(size)
+        early = early[size:]

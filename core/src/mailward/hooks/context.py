@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from attrs import field, frozen
 
+from mailward.hooks.conversation import ConversationLog
 from mailward.hooks.markers import Place
 from mailward.hooks.resolver import Resolver
 from mailward.hooks.tally import Tally
@@ -37,6 +38,7 @@ class Context:
     ``hostname`` is the gateway's; ``emit`` hands an event to all observers and never blocks;
     ``sole``: no policy overrides the plugin's settings, so this instance speaks for every recipient;
     ``tally`` holds counts that all gateway processes share, such as connections to one next hop;
+    ``conversations`` keeps those of delivery attempts, where `[diagnostics]` asks for it;
     ``first_retry_s`` is the wait before the second delivery attempt (`[delivery] retry_first_s`).
     """
 
@@ -51,6 +53,7 @@ class Context:
     emit: Callable[[Event], None] = _silent
     log: Any = field(factory=structlog.get_logger)
     tally: Tally = field(factory=Tally)
+    conversations: ConversationLog = field(factory=lambda: ConversationLog(Path("diagnostics")))
     first_retry_s: float = 300.0
 
     def store(self) -> Path:

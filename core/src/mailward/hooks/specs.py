@@ -1,6 +1,6 @@
 """The hooks, in the order in which a message meets them.
 
-    client: connect → helo → mail_from → rcpt_to (→ locality) → content arrives → data
+    client: connect → helo (→ authenticate) → mail_from → rcpt_to (→ locality) → content arrives → data
     scan process: parse → unpack and scan_part, part by part, depth first → scan_message → disposition
     gateway: reply and commit → route → deliver
     always: event (observers), start / stop / reload (life cycle), check (`mailward check`)
@@ -54,6 +54,21 @@ class Specs:
         When: after each HELO or EHLO, before its reply; ``session.helo`` still holds the previous name.
         May return: a refusing Reply, findings, or None.
         On error: on_failure; defer answers 451.
+        Deadline: the plugin's timeout_s.
+        Runs in: gateway.
+        Since: 0.1
+        """
+
+    @hookspec(HookKind.PROVIDE, Place.GATEWAY, (bool,), many=False)
+    def authenticate(self, session: Session, user: str, password: str) -> bool | None:
+        """Say whether a user and password are good.
+
+        When: a client logs in (AUTH PLAIN or LOGIN), over TLS unless ``gateway.auth_without_tls``.
+            After True ``session.user`` is the user in all later hooks.
+        May return: True, False, or None for "not a user of mine". The first answer counts; where no
+            plugin answers the listener's ``password_file`` decides. A plugin in shadow mode is heard,
+            and its answer not used. The password must not be kept or logged.
+        On error: the client is told 454, and nobody is logged in.
         Deadline: the plugin's timeout_s.
         Runs in: gateway.
         Since: 0.1

@@ -21,7 +21,10 @@ class Session:
     """One SMTP connection as it stands now. ``helo`` is empty before EHLO/HELO.
 
     ``client_cert`` is the SHA-256 fingerprint (lower-case hex) of the certificate that the client
-    showed in TLS, where it was verified; empty otherwise.
+    showed in TLS, where it was verified; empty otherwise. ``client_name`` is the host name of the
+    client, confirmed by an address record, where names are looked up (``gateway.client_names``).
+    ``origin_ip``, ``origin_name`` and ``origin_helo`` are what a trusted client says of the one that
+    it had the message from (XFORWARD): good for judging, never for permission.
     """
 
     id: str = ""
@@ -34,6 +37,10 @@ class Session:
     listener: str = ""
     started_at: float = 0.0
     client_cert: str = ""
+    client_name: str = ""
+    origin_ip: str = ""
+    origin_name: str = ""
+    origin_helo: str = ""
 
 
 @frozen

@@ -51,6 +51,26 @@ class Refused(Event):
 
 
 @frozen(kw_only=True)
+class ProtocolViolation(Event):
+    """A client did what SMTP forbids and an attack would do (SAV-ALR-11); ``detail`` says what."""
+
+    name: ClassVar[str] = "protocol_violation"
+    session: Session
+    detail: str
+
+
+@frozen(kw_only=True)
+class LoginFailed(Event):
+    """A client gave a wrong user name or password; ``failures`` counts those of its address since the last good one."""
+
+    name: ClassVar[str] = "login_failed"
+    session: Session
+    user: str
+    mechanism: str
+    failures: int
+
+
+@frozen(kw_only=True)
 class Judged(Event):
     """A message has its verdict: the one record that log, report and SIEM share."""
 

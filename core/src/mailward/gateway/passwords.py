@@ -1,0 +1,109 @@
+"""The password file: one user a line, ``user:$argon2id$…``, written by ``mailward password``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from mailward.values.errors import MailwardError
+
+_USER = re.compile(r"[^\x00-\x20:\x7f]{1,255}")
+_HASHER = PasswordHasher()
+
+
+class PasswordError(MailwardError):
+    """A password file cannot be read or written, or a name is none that it can hold."""
+
+
+def hashed(password: str) -> str:
+    """The argon2id hash of a password."""
+    return _HASHER.hash(password)
+
+
+def _read(file: Path) -> dict[str, str]:
+    users: dict[str, str] = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        user, _, secret = line.partition(":")
+        if not _USER.fullmatch(user) or not secret.startswith("$argon2"):
+            raise PasswordError(f"{file}:{number}: is not user:$argon2id$…; write it with mailward password")
+        users[user] = secret.strip()
+    return users
+
+
+class PasswordFile:
+    """Users and their hashes, read again when the file changes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._state: tuple[int, int, int] | None = None
+        self._users: dict[str, str] = {}
+        self._nobody = hashed(os.urandom(16).hex())
+
+    def check(self) -> None:
+        """Read the file if it has changed. Raises PasswordError where it cannot be read."""
+        try:
+            info = os.stat(self._file)
+            state = (info.st_mtime_ns, info.st_size, info.st_ino)
+            if state != self._state:
+                self._users = _read(self._file)
+                self._state = state
+        except (OSError, UnicodeDecodeError) as error:
+            raise PasswordError(f"{self._file}: cannot be read: {error}") from error
+
+    def verify(self, user: str, password: str) -> bool:
+        """Whether this is the user's password; takes about as long where there is no such user.
+
+        Slow on purpose: not for the event loop. Raises PasswordError.
+        """
+        self.check()
+        known = self._users.get(user)
+        try:
+            return _HASHER.verify(known or self._nobody, password) and known is not None
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def set_password(file: Path, user: str, secret: str | None) -> bool:
+    """Write a user's hash into a password file, or take the user out where it is None; whether he was there.
+
+    The file is replaced as a whole, with mode 0600 where it is new. Raises PasswordError.
+    """
+    if not _USER.fullmatch(user):
+        raise PasswordError(f"{user!r} is no name of a user: 1 to 255 characters, no spaces, no colon")
+    try:
+        users = _read(file) if file.exists() else {}
+        was_there = user in users
+        users.pop(user, None)
+        if secret is not None:
+            users[user] = secret
+        _replace(file, "".join(f"{name}:{value}\n" for name, value in sorted(users.items())))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PasswordError(f"{file}: {error}") from error
+    return was_there
+
+
+def _replace(file: Path, text: str) -> None:
+    fd, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as new:
+            if file.exists():
+                info = file.stat()
+                os.fchmod(fd, info.st_mode & 0o777)
+                with contextlib.suppress(PermissionError):
+                    os.fchown(fd, info.st_uid, info.st_gid)
+            new.write(text)
+            new.flush()
+            os.fsync(fd)
+        os.replace(name, file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
