@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -109,3 +110,30 @@ class Client:
     def hung_up(self) -> bool:
         """Whether the gateway closes the connection and says nothing more (waits for it)."""
         return self.read() == Reply(0, "")
+
+
+class TlsClient(Client):
+    """A client that can go on in TLS."""
+
+    def encrypt(self, context: ssl.SSLContext, name: str = "mx.example.test") -> ssl.SSLSocket:
+        """Begin TLS now, on what is there of the connection."""
+        self._file.close()
+        self._socket = encrypted = context.wrap_socket(self._socket, server_hostname=name)
+        self._file = encrypted.makefile("rb")
+        return encrypted
+
+    def encrypted_code(self, context: ssl.SSLContext) -> int:
+        """The code of the greeting in TLS; 0 where TLS is refused."""
+        try:
+            self.encrypt(context)
+            return self.read().code
+        except (ssl.SSLError, ConnectionError):
+            return 0
+
+    def starttls(self, context: ssl.SSLContext) -> ssl.SSLSocket:
+        """STARTTLS and EHLO anew."""
+        go_ahead = self.say("STARTTLS")
+        assert go_ahead.code == 220, go_ahead
+        encrypted = self.encrypt(context)
+        assert self.say("EHLO client.example").code == 250
+        return encrypted

@@ -46,6 +46,7 @@ class Gateway:
         self.log_file = folder / "log.jsonl"
         self.state = folder / "mailward-data"
         self.port = 0
+        self.ports: list[int] = []
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Gateway:
@@ -56,7 +57,8 @@ class Gateway:
                 [*PROGRAM, "serve", "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         ready = until(lambda: self._ready(seen), "the gateway to be ready", story=self.story)
-        self.port = int(ready["listen"][0].rpartition(":")[2])
+        self.ports = [int(address.rpartition(":")[2]) for address in ready["listen"]]
+        self.port = self.ports[0]
         return self
 
     def _ready(self, seen: int) -> Line | None:

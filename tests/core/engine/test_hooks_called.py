@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from mailward import (
     NULL,
     Address,
@@ -27,6 +29,7 @@ from mailward import (
     NextHop,
     Part,
     Plugin,
+    PluginFault,
     Recipient,
     Reply,
     Result,
@@ -111,6 +114,29 @@ def test_hook_rcpt_to(engine: Build) -> None:
     ruling = asyncio.run(built.gate.rcpt_to(SESSION, SENDER, BOB))
     assert recorder(built).calls == [(SESSION, SENDER, BOB)]
     assert ruling.reply == REFUSAL
+
+
+def test_hook_authenticate(engine: Build) -> None:
+    class Mine(Recorder):
+        @hookimpl
+        async def authenticate(self, session: Session, user: str, password: str) -> bool | None:
+            self.calls.append((session, user))
+            return {"right": True, "wrong": False}.get(password)
+
+    built = engine({"mine": Mine})
+    asked = [asyncio.run(built.gate.authenticate(SESSION, "bob", one)) for one in ("right", "wrong", "another's")]
+    assert asked == [True, False, None]
+    assert recorder(built).calls == [(SESSION, "bob")] * 3
+
+
+def test_hook_authenticate_that_fails_lets_nobody_in(engine: Build) -> None:
+    class Mine(Recorder):
+        @hookimpl
+        def authenticate(self) -> bool:
+            raise OSError("the directory is down")
+
+    with pytest.raises(PluginFault):
+        asyncio.run(engine({"mine": Mine}).gate.authenticate(SESSION, "bob", "secret"))
 
 
 def test_hook_locality(engine: Build) -> None:

@@ -132,7 +132,7 @@ class GatewaySettings:
     read_timeout_s: Seconds = setting(
         Seconds(120.0),
         validator=between(1, 1200),
-        help="wait for the rest of what has begun: a command line, a log-in, a TLS handshake, a PROXY header",
+        help="wait for the next step of a log-in, a TLS handshake, a PROXY header",
     )
     write_timeout_s: Seconds = setting(
         Seconds(120.0), validator=between(1, 1200), help="wait for a client that takes no reply"

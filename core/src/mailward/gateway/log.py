@@ -54,7 +54,8 @@ def configure(settings: LogSettings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    for name in ("mail.log", "mail.debug"):  # aiosmtpd's
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def listener() -> Callable[[Event], None]:

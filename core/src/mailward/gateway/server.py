@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -64,6 +64,7 @@ class LineReader(asyncio.StreamReader):
     """A stream reader that can tell whether bytes wait in it."""
 
     _buffer: bytearray
+    _maybe_resume_transport: Callable[[], None]
 
     @property
     def pending(self) -> bool:
@@ -74,6 +75,8 @@ class LineReader(asyncio.StreamReader):
         """These bytes; they are not in the reader any more."""
         taken = bytes(self._buffer)
         self._buffer.clear()
+        # what waited in the reader may have stopped the transport
+        self._maybe_resume_transport()
         return taken
 
 
