@@ -33,6 +33,22 @@ def test_it_names_no_recipient_where_there_are_several() -> None:
     assert b"b.example" not in received(envelope("client.example", "192.0.2.1", "a@b.example", "c@b.example"), "mx")
 
 
+def test_it_names_the_host_of_the_client_and_the_cipher_where_they_are_known() -> None:
+    session = Session(
+        client_ip="192.0.2.1",
+        client_name="out.example",
+        helo="client.example",
+        protocol="ESMTPS",
+        tls="TLSv1.3 TLS_AES_256_GCM_SHA384",
+    )
+    field = received(Envelope(session, id="abc", received_at=0.0), "mx.example.test")
+    assert field.startswith(
+        b"Received: from client.example (out.example [192.0.2.1])\r\n"
+        b"\tby mx.example.test (Mailward) with ESMTPS id abc\r\n"
+        b"\ttls TLS_AES_256_GCM_SHA384;\r\n"
+    )
+
+
 def test_an_ipv6_client_is_named_as_the_standard_wants() -> None:
     assert b"([IPv6:2001:db8::1])" in received(envelope(ip="2001:db8::1"), "mx")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 TRACE = re.compile(
-    rb"Received: from [\w.:\[\]?-]+ \(\[[\w.:]+\]\)\r\n"
-    rb"\tby [\w.-]+ \(Mailward\) with E?SMTP id (\w+)"
-    rb"(?:\r\n\tfor <[^\r\n>]+>)?;\r\n"
+    rb"Received: from [\w.:\[\]?-]+ \((?:[\w.-]+ )?\[[\w.:]+\]\)\r\n"
+    rb"\tby [\w.-]+ \(Mailward\) with (?:SMTP|[EL]S?MTPS?A?) id (\w+)"
+    rb"(?:\r\n\tfor <[^\r\n>]+>)?(?:\r\n\ttls [\w-]+)?;\r\n"
     rb"\t\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} [+-]\d{4}\r\n"
 )
 

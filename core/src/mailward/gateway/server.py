@@ -419,10 +419,14 @@ class Server(SMTP):
 
     # TLS
 
+    def hold(self) -> None:
+        """Read nothing more before `encrypt`: what comes then is the handshake, not commands."""
+        cast(asyncio.Transport, self.transport).pause_reading()
+
     async def encrypt(self, context: ssl.SSLContext) -> None:
         """Begin TLS on this connection. Raises ConnectionError where the handshake fails."""
-        assert self.transport is not None
         early = self._lines.take_pending()
+        self.hold()
         plain = cast(asyncio.Transport, self.transport)
         self._deadline = self.loop.time() + self.settings.read_timeout_s
         starting = self.loop.create_task(
@@ -437,7 +441,7 @@ class Server(SMTP):
                 await asyncio.sleep(0)
                 _hand_over(plain, early)
             encrypted = await starting
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: the transport is closed already
             self.fault(Fault.COMMUNICATION, f"TLS handshake: {error}")
             structlog.get_logger().info("tls_failed", client=self.peer.ip, problem=str(error))
             raise ConnectionAbortedError("no TLS") from error

@@ -122,6 +122,7 @@ async def starttls(server: Server, argument: str) -> Reply | None:
     certificates = server.listener.certificates
     if certificates is None:
         return TLS_UNAVAILABLE
+    server.hold()
     if server.pending:
         server.violation("commands in the clear after STARTTLS")
         server.throw_away_pending()
