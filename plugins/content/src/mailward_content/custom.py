@@ -2,12 +2,12 @@
 
     texts of the message ── matcher ──► terms found, text by text ── rules that look there ──► hits
 
-Only rules of which a positive term was found are looked at, so that rules which find nothing cost nothing.
+Only rules of which such a term was found are looked at, so that rules which find nothing cost nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import frozen
 
@@ -75,6 +75,12 @@ class _Compiled:
     action: Action
     text: Template
 
+    def signs(self, terms: list[Term]) -> Iterable[int]:
+        """Terms of which one is found wherever the rule is violated; where all must be, the longest alone is enough."""
+        if self.mode is Mode.ANY:
+            return self.positive
+        return (max(self.positive, key=lambda number: (len(terms[number].trigger), number)),)
+
     def violated_by(self, found: set[int]) -> bool:
         """SMS-RULE-06: the positive side holds, and there is no veto."""
         if self.mode is Mode.ALL and not self.positive <= found:
@@ -119,7 +125,7 @@ class CustomRules:
                 rule.text or text,
             )
             by_term = self._by_places.setdefault(frozenset(rule.look_in), {})
-            for term in compiled.positive:
+            for term in compiled.signs(terms):
                 by_term.setdefault(term, []).append(compiled)
         self._terms = tuple(terms)
         self._places = frozenset().union(*self._by_places)

@@ -6,8 +6,10 @@ wildcards is looked at closer. Regular expressions are one set of RE2, which tak
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ahocorasick
@@ -36,7 +38,7 @@ class Matcher:
         """The numbers of the terms that occur in ``text``."""
         found = self._regexes.find(text) if self._regexes else set()
         if self._folded or self._cased:
-            line = " ".join(text.split())
+            line = _line(text)
             if self._cased:
                 found |= self._cased.find(line)
             if self._folded:
@@ -45,33 +47,58 @@ class Matcher:
 
 
 class _Plain:
-    """Terms without regular expressions, that are all looked for in the same form of a text."""
+    """Terms without regular expressions, that are all looked for in the same form of a text.
+
+    The automaton says the number of a term that is its trigger, and a number below zero for a trigger that is
+    none: a set of numbers is all that comes of a text before terms with wildcards are looked at.
+    """
 
     def __init__(self, terms: Sequence[tuple[int, Term]]) -> None:
-        by_trigger: dict[str, tuple[set[int], list[tuple[int, tuple[Finder, ...]]]]] = {}
+        values = {term.trigger: -1 - place for place, (_, term) in enumerate(terms)}
+        values |= {term.trigger: number for number, term in terms if term.is_plain}
+        self._wild: dict[int, list[tuple[int, tuple[Finder, ...]]]] = {}
+        self._same: dict[int, list[int]] = {}
         for number, term in terms:
-            plain, wild = by_trigger.setdefault(term.trigger, (set(), []))
-            if term.is_plain:
-                plain.add(number)
-            else:
-                wild.append((number, tuple(map(_finder, term.pieces))))
-        self._entries = list(by_trigger.values())
+            value = values[term.trigger]
+            if not term.is_plain:
+                self._wild.setdefault(value, []).append((number, tuple(map(_finder, term.pieces))))
+            elif value != number:
+                self._same.setdefault(value, []).append(number)
+        self._no_terms = frozenset(value for value in values.values() if value < 0)
         self._automaton: Any = ahocorasick.Automaton()
-        for place, trigger in enumerate(by_trigger):
-            self._automaton.add_word(trigger, place)
-        if by_trigger:
+        for trigger in _by_frequency(values):
+            self._automaton.add_word(trigger, values[trigger])
+        if values:
             self._automaton.make_automaton()
 
     def __bool__(self) -> bool:
-        return bool(self._entries)
+        return len(self._automaton) > 0
 
     def find(self, text: str) -> set[int]:
-        found: set[int] = set()
-        for place in {place for _, place in self._automaton.iter(text)}:
-            plain, wild = self._entries[place]
-            found |= plain
-            found.update(number for number, pieces in wild if _occurs(text, pieces))
-        return found
+        found = {value for _, value in self._automaton.iter(text)}
+        for value in found & self._same.keys():
+            found.update(self._same[value])
+        for value in found & self._wild.keys():
+            found.update(number for number, pieces in self._wild[value] if _occurs(text, pieces))
+        return found - self._no_terms
+
+
+def _by_frequency(triggers: Iterable[str]) -> list[str]:
+    """Triggers in an order that puts frequent letters first: a node of the automaton tries its letters in turn."""
+    counted = Counter(itertools.chain.from_iterable(triggers))
+    rank = {letter: place for place, (letter, _) in enumerate(counted.most_common())}
+    return sorted(triggers, key=lambda trigger: [rank[letter] for letter in trigger])
+
+
+def _line(text: str) -> str:
+    """``text`` with one blank for any white space; ends do not matter, for terms are found anywhere."""
+    if not text.isascii():
+        return " ".join(text.split())
+    for space in "\t\n\r\v\f\x1c\x1d\x1e\x1f":
+        text = text.replace(space, " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text
 
 
 def _finder(piece: str) -> Finder:
