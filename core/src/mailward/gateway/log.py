@@ -38,6 +38,8 @@ LEVELS = {
     LogLevel.ERROR: logging.ERROR,
 }
 Fields = dict[str, Any]
+MAX_DETAILS = 10
+"""How many findings a line about a message tells the details of."""
 
 
 def configure(settings: LogSettings) -> None:
@@ -115,6 +117,9 @@ def _(event: Judged) -> tuple[str, Fields]:
             for copy in copies
             for f in copy.findings[:20]
         ][:20]
+        fields["details"] = [
+            f"{f.plugin}.{f.rule}: {printable(f.detail)}" for copy in copies for f in copy.findings[:20] if f.detail
+        ][:MAX_DETAILS]
         fields["would_have"] = [
             f"{d.plugin} {d.action} {d.reason}".strip() for copy in copies for d in copy.moot if d.shadow
         ][:20]
