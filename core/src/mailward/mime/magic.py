@@ -21,6 +21,16 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ\x00", "application/x-xz"),
     (b"\x28\xb5\x2f\xfd", "application/zstd"),
     (b"\x1f\x9d", "application/x-compress"),
+    (b"\x04\x22\x4d\x18", "application/x-lz4"),
+    (b"LZIP\x01", "application/x-lzip"),
+    (b"LRZI\x00", "application/x-lrzip"),
+    (b"\x89LZO\x00\r\n\x1a\n", "application/x-lzop"),
+    (b"ALZ\x01", "application/x-alz"),
+    (b"EGGA\x00", "application/x-egg"),
+    (b"SIT!", "application/x-stuffit"),
+    (b"StuffIt (c)", "application/x-stuffit"),
+    (b"ZOO ", "application/x-zoo"),
+    (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3", "application/onenote"),
     (b"MSCF", "application/vnd.ms-cab-compressed"),
     (b"ISc(", "application/x-installshield"),
     (b"\x60\xea", "application/x-arj"),
@@ -94,9 +104,12 @@ _MBOX = re.compile(rb"From [^\r\n]+\r?\n(?:>?[!-9;-~]+:)")
 _BINARY = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]")
 _PDF_WITHIN = 1024
 _CMS_WITHIN = 32
+_COMPRESSED_DATA = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x09"
 _SIGNED_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
-# The type of the signed content, and the content itself: without it the signature is a detached one.
-_SIGNED_CONTENT = re.compile(rb"(?<!\x30\x0b)\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0")
+# The type of the signed content with nothing behind it: a detached signature.
+_DETACHED = re.compile(
+    rb"\x30(?:\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01|\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\x00\x00)"
+)
 
 
 def is_binary(head: bytes) -> bool:
@@ -114,8 +127,10 @@ def detect(head: bytes) -> str:
     for signature, kind in _BY_FIRST.get(head[0], ()):
         if head.startswith(signature):
             return kind
+    if head[0] == 0x30 and _COMPRESSED_DATA in head[:_CMS_WITHIN]:
+        return "application/pkcs7-mime"
     if head[0] == 0x30 and _SIGNED_DATA in head[:_CMS_WITHIN]:
-        return "application/pkcs7-mime" if _SIGNED_CONTENT.search(head) else "application/pkcs7-signature"
+        return "application/pkcs7-signature" if _DETACHED.search(head) else "application/pkcs7-mime"
     if head[:4] == b"RIFF":
         return {b"WAVE": "audio/x-wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}.get(head[8:12], "")
     if head[4:8] == b"ftyp":

@@ -18,6 +18,7 @@ from mailward import Finding, Member, Part
 from mailward_archives.buffer import Data
 from mailward_archives.content import Content, limit, unopened
 from mailward_archives.inflate import inflated
+from mailward_archives.signatures import extension
 
 DATA_MARK = re.compile(rb"data:[\w.+/-]{0,100}+[;,]", re.I)
 _URI = re.compile(rb"data:([\w.+/-]{0,100}+)((?:;[^,;\"'<>\s]{0,200}+){0,8}),", re.I)
@@ -30,19 +31,7 @@ _JOINED = re.compile(rb"[\"'`]\s*+[+,]?\s*+[\"'`]")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]++")
 _MOST_BLOBS = 500
 _SMALLEST_URI_BYTES = 16
-_EXTENSIONS = (
-    (b"MZ", ".exe"),
-    (b"PK\x03\x04", ".zip"),
-    (b"\xd0\xcf\x11\xe0", ".ole"),
-    (b"%PDF", ".pdf"),
-    (b"\x89PNG", ".png"),
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"GIF8", ".gif"),
-    (b"Rar!", ".rar"),
-    (b"7z\xbc\xaf", ".7z"),
-    (b"{\\rt", ".rtf"),
-    (b"ActiveMime", ".mso"),
-)
+_HEAD_BYTES = 16
 _ACTIVE_MIME = b"ActiveMime"
 
 
@@ -114,9 +103,8 @@ def _tail(text: bytes) -> bytes:
 
 
 def _extension(blob: Blob) -> str:
-    for magic, extension in _EXTENSIONS:
-        if blob.content.startswith(magic):
-            return extension
+    if found := extension(blob.content[:_HEAD_BYTES]):
+        return found
     if blob.media_type in ("text/html", "application/xhtml+xml"):
         return ".html"
     return {"image/svg+xml": ".svg", "text/javascript": ".js", "application/javascript": ".js"}.get(blob.media_type, "")

@@ -54,7 +54,7 @@ class Recipe:
 
     name: str
     format: str
-    filter: str = "none"
+    filters: tuple[str, ...] = ("none",)
     suffixes: tuple[str, ...] = ()
 
     def __call__(self, part: Part) -> Iterator[Member | Finding]:
@@ -85,9 +85,11 @@ LHA = Recipe("lha", "lha")
 ISO = Recipe("iso", "iso9660")
 CPIO = Recipe("cpio", "cpio")
 AR = Recipe("ar", "ar")
-RPM = Recipe("rpm", "cpio", "all")
-COMPRESS = Recipe("compress", _RAW, "compress", (".z", ".taz"))
-ZSTD = Recipe("zstd", _RAW, "zstd", (".zst", ".zstd", ".tzst"))
+RPM = Recipe("rpm", "cpio", ("rpm", "gzip", "bzip2", "xz", "lzma", "zstd"))
+COMPRESS = Recipe("compress", _RAW, ("compress",), (".z", ".taz"))
+ZSTD = Recipe("zstd", _RAW, ("zstd",), (".zst", ".zstd", ".tzst"))
+LZ4 = Recipe("lz4", _RAW, ("lz4",), (".lz4", ".tlz4"))
+LZIP = Recipe("lzip", _RAW, ("lzip",), (".lz", ".tlz"))
 
 
 def _errors() -> tuple[type[BaseException], ...]:
@@ -102,8 +104,9 @@ def _archive(file: BinaryIO, recipe: Recipe) -> Iterator[tuple[Any, str]]:
     try:
         problem = ""
         try:
-            ffi.get_read_filter_function(recipe.filter)(pointer)
-            _support(pointer, recipe.format)
+            for name in recipe.filters:
+                _support(pointer, "filter", name)
+            _support(pointer, "format", recipe.format)
             ffi.read_open_fd(pointer, file.fileno(), 64 * 1024)
         except _errors() as error:
             problem = reason(error)
@@ -112,12 +115,12 @@ def _archive(file: BinaryIO, recipe: Recipe) -> Iterator[tuple[Any, str]]:
         ffi.read_free(pointer)
 
 
-def _support(pointer: Any, name: str) -> None:
-    """Allow one format; the binding has no names for those that libarchive added late."""
-    function = ffi.libarchive[f"archive_read_support_format_{name}"]
+def _support(pointer: Any, kind: str, name: str) -> None:
+    """Allow one format or filter, where the library has it within: what it lacks it would leave to another program."""
+    function = ffi.libarchive[f"archive_read_support_{kind}_{name}"]
     function.argtypes = [ctypes.c_void_p]
     function.restype = ctypes.c_int
-    if function(pointer) < ffi.ARCHIVE_WARN:
+    if function(pointer) < ffi.ARCHIVE_OK:
         raise libarchive.ArchiveError(f"libarchive was built without {name}")
 
 

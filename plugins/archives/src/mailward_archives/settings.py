@@ -9,9 +9,9 @@ from attrs import frozen
 from mailward import ByteSize, Seconds, between, setting
 
 FORMATS = (
-    *("tar", "gzip", "bzip2", "xz", "lzma", "zstd", "compress", "zip", "7z", "rar", "cab", "arj", "lha", "iso", "cpio"),
-    *("ar", "rpm", "chm", "szdd", "sis", "image", "ole", "rtf", "pdf", "tnef", "mbox", "yenc", "data_uri"),
-    *("base64", "pe", "autoit", "hidden"),
+    *("tar", "gzip", "bzip2", "xz", "lzma", "zstd", "lz4", "lzip", "compress", "zip", "7z", "rar", "cab", "arj", "lha"),
+    *("iso", "cpio", "ar", "rpm", "chm", "szdd", "sis", "image", "ole", "onenote", "rtf", "pdf", "tnef", "mbox", "cms"),
+    *("applefile", "yenc", "data_uri", "base64", "pe", "autoit", "hidden"),
 )
 """The names of the formats, as the settings say them."""
 

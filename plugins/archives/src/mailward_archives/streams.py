@@ -86,7 +86,7 @@ GZIP = Coding("gzip", GzipDecoder, b"\x1f\x8b", (".gz", ".gzip", ".z", ".tgz", "
 BZIP2 = Coding("bzip2", bz2.BZ2Decompressor, b"BZh", (".bz2", ".bz", ".tbz2", ".tbz"))
 XZ = Coding("xz", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _LZMA_MEMORY_BYTES), b"\xfd7zXZ\x00", (".xz", ".txz"))
 LZMA = Coding("lzma", lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, _LZMA_MEMORY_BYTES), b"\x5d\0\0", (".lzma",))
-_TARS = (".tgz", ".tbz2", ".tbz", ".txz")
+_TARS = (".tgz", ".tbz2", ".tbz", ".txz", ".tzst", ".tlz", ".tlz4", ".taz")
 
 
 @define
