@@ -40,7 +40,7 @@ def test_what_is_missing_is_checked_and_reported(monkeypatch: pytest.MonkeyPatch
 def test_a_disc_image_that_is_not_read_is_reported(judged: Any) -> None:
     image = bytes(32768) + b"\x01CD001\x01" + bytes(4000)
     (findings,) = judged([mail("x.iso", image)], settings='without = ["iso"]')
-    assert [(finding.plugin, finding.rule) for finding in findings] == [("archives", "unopened")]
+    assert ("archives", "unopened") in {(finding.plugin, finding.rule) for finding in findings}
 
 
 def test_the_program_meets_its_limits(packed: Any, part_of: Any) -> None:
