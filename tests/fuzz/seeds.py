@@ -13,6 +13,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from mailward.mime.binhextext import Head, binhex
+
 TEST_FILES = Path("/usr/share/clamav-testfiles")
 LARGEST = 64 * 1024
 
@@ -55,6 +57,7 @@ WORDS = [
     "utf-7",
     "begin\\x20644\\x20x.txt",
     "#0V%T",
+    "(This\\x20file\\x20must\\x20be\\x20converted\\x20with\\x20BinHex\\x204.0)",
     "end",
     "=ybegin",
     "=yend",
@@ -73,6 +76,7 @@ MAILS = (
     b"Content-Transfer-Encoding: base64\r\n\r\nTWFueQ==\r\nYWJj\r\n--b--\r\nepilogue\r\n",
     b"Content-Type: multipart/digest; boundary=c\n\n--c\n\nSubject: x\n\nhi\n--c\n\n--c--\n",
     b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n" + base64.b64encode(b"Subject: x\n\nhi\n"),
+    b"Subject: hqx\n\ntext\n" + b"".join(binhex(Head(b"a", data_bytes=4), [b"ab\x90c"], [], b"\n")) + b"\nend\n",
     b"Subject: uu\n\ntext\nbegin 644 x.txt\n#0V%T\n`\nend\nmore\nbegin 644 y\n#0V%T\n",
     b"Content-Type: multipart/mixed; boundary=b; boundary=c\n\n--b\nContent-Type: multipart/alternative; boundary=b\n\n"
     b"--b\n\n1\n--b--\n--c\n\n2\n--c--\n",
@@ -118,6 +122,19 @@ def archives() -> dict[str, bytes]:
         "pdf": b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n",
         "ole": bytes.fromhex("d0cf11e0a1b11ae1") + bytes(1016),
         "szdd": bytes.fromhex("535a444488f0273341") + b"x\5\0\0\0\xffabcde",
+        "cms": bytes.fromhex(
+            "308006092a864886f70d010702a0803080020101310030800609"
+            "2a864886f70d010701a080248004095375626a6563743a20040278780000000000000000000000000000"
+        ),
+        "onenote": bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3")
+        + "a.hta".encode("utf-16-le")
+        + bytes.fromhex("0000e716e3bd65261145a4c48d4d0b7a9eac0400000000000000")
+        + bytes(12)
+        + b"MZ__",
+        "applefile": bytes.fromhex("0005160000020000")
+        + bytes(16)
+        + bytes.fromhex("0001000000010000002600000003")
+        + b"abc",
         "pe": b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0" + bytes(300),
     }
 
@@ -126,7 +143,7 @@ def seeds(target: str) -> dict[str, bytes]:
     """What a run of this target starts from."""
     if target in ("headers", "names"):
         return {str(number): seed for number, seed in enumerate(HEADERS if target == "headers" else NAMES)}
-    if target in ("tree", "edits"):
+    if target in ("tree", "edits", "binhex"):
         found = {str(number): seed for number, seed in enumerate(MAILS)} | _stdlib_mails()
         before = bytes(range(1, 9)) if target == "edits" else b""
         return {name: before + seed for name, seed in found.items()}

@@ -22,6 +22,7 @@ from mailward.mime import (
     decode_header,
     resolve,
     spliced,
+    unpack_binhex,
     unpack_zip,
 )
 from mailward.mime.headers import read_headers
@@ -174,5 +175,26 @@ def zips(data: bytes) -> None:
                 apply(message.raw, resolve(message, [DeletePart(part.path)]))
 
 
+def binhex(data: bytes) -> None:
+    """A text with BinHex files: read, and each taken out of it."""
+    raw = b"Content-Transfer-Encoding: binary\n\n" + data
+    with Message.from_bytes(raw, LIMITS) as message:
+        members = unpack_binhex(message.root)
+        if members is None:
+            return
+        message.add_members(message.root, members)
+        for part in message.root.children[:3]:
+            if part.kind is PartKind.MEMBER:
+                look_at(part)
+                tree(apply(raw, resolve(message, [DeletePart(part.path)])))
+
+
 unpack = member_target(unpack_zip)
-CORE: dict[str, Target] = {"tree": tree, "headers": headers, "names": names, "edits": edits, "zip": zips}
+CORE: dict[str, Target] = {
+    "tree": tree,
+    "headers": headers,
+    "names": names,
+    "edits": edits,
+    "zip": zips,
+    "binhex": binhex,
+}

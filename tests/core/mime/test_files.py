@@ -1,6 +1,8 @@
 """Messages from files: read when small, mapped when large."""
 
 import base64
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +64,38 @@ def test_closing_leaves_views_to_their_holders(tmp_path):
     mail.close()
     mail.close()
     assert bytes(view) == b"Subject: big"
+
+
+GROWTH = """
+import re, sys
+from pathlib import Path
+from mailward.mime import Message
+
+def anonymous_bytes():
+    return int(re.search(r"RssAnon:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+with Message.from_bytes(b"A: b\\n\\nx") as small:
+    _ = small.root.content, small.root.digest("sha256")
+before = most = anonymous_bytes()
+with Message.from_file(sys.argv[1]) as message:
+    for part in message.walk():
+        _ = part.filename, part.detected_type
+        if part.is_leaf:
+            for _ in part.stream():
+                most = max(most, anonymous_bytes())
+            part.digest("sha256")
+        most = max(most, anonymous_bytes())
+print(len(list(message.walk())), most - before)
+"""
+
+
+def test_a_message_of_50_mb_costs_little_beyond_its_map(tmp_path):
+    path = tmp_path / "mail"
+    line = base64.b64encode(bytes(range(57))) + b"\r\n"
+    head, tail = MAIL.split(b"base64\r\n\r\n")[0] + b"base64\r\n\r\n", b"--0123456789--\r\n"
+    path.write_bytes(head + line * (50_000_000 // len(line)) + tail)
+    run = subprocess.run([sys.executable, "-c", GROWTH, path], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    parts, growth_bytes = map(int, run.stdout.split())
+    assert parts == 3
+    assert growth_bytes < 20_000_000
