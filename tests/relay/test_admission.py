@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def relay(make_relay: Any) -> Any:
 
 @pytest.mark.parametrize(("session", "recipient", "code"), CASES)
 def test_recipient(relay: Any, session: Session, recipient: str, code: int) -> None:
-    answer = relay.rcpt_to(session, Recipient(Address.parse(recipient)))
+    answer = asyncio.run(relay.rcpt_to(session, Recipient(Address.parse(recipient))))
     assert refusal(answer) == code
     if answer is not None:
         assert (answer.enhanced, answer.text) == ("5.7.1", "Relaying denied")
@@ -57,18 +58,21 @@ def test_recipient(relay: Any, session: Session, recipient: str, code: int) -> N
 
 def test_source_route_of_an_address_that_was_not_parsed(relay: Any) -> None:
     address = Address("@other.example:b@third.example", "house.example")
-    assert refusal(relay.rcpt_to(STRANGER, Recipient(address))) == 550
+    assert refusal(asyncio.run(relay.rcpt_to(STRANGER, Recipient(address)))) == 550
 
 
 def test_closed_without_any_setting(make_relay: Any) -> None:
     relay = make_relay()
-    assert refusal(relay.rcpt_to(STRANGER, Recipient(Address.parse("b@house.example")))) == 550
-    assert refusal(relay.rcpt_to(Session(client_ip="127.0.0.1"), Recipient(Address.parse("b@x.example")))) == 550
+    assert refusal(asyncio.run(relay.rcpt_to(STRANGER, Recipient(Address.parse("b@house.example"))))) == 550
+    assert (
+        refusal(asyncio.run(relay.rcpt_to(Session(client_ip="127.0.0.1"), Recipient(Address.parse("b@x.example")))))
+        == 550
+    )
 
 
 def test_login_counts_only_where_allowed(make_relay: Any) -> None:
     relay = make_relay(allow_authenticated=False)
-    assert refusal(relay.rcpt_to(USER, Recipient(Address.parse("b@other.example")))) == 550
+    assert refusal(asyncio.run(relay.rcpt_to(USER, Recipient(Address.parse("b@other.example"))))) == 550
 
 
 @pytest.mark.parametrize(
@@ -78,13 +82,13 @@ def test_login_counts_only_where_allowed(make_relay: Any) -> None:
 def test_sav_rly_06_forbidden_characters(make_relay: Any, address: str, refused: bool) -> None:
     relay = make_relay(forbidden_characters="!%", allow=("10.0.0.0/8",))
     parsed = Address.parse(address)
-    assert refusal(relay.mail_from(Sender(parsed))) == (553 if refused else 0)
-    assert refusal(relay.rcpt_to(FRIEND, Recipient(parsed))) == (553 if refused else 0)
+    assert refusal(asyncio.run(relay.mail_from(Sender(parsed)))) == (553 if refused else 0)
+    assert refusal(asyncio.run(relay.rcpt_to(FRIEND, Recipient(parsed)))) == (553 if refused else 0)
 
 
 def test_sav_rly_06_is_off_unless_set_and_passes_the_null_sender(make_relay: Any) -> None:
-    assert make_relay().mail_from(Sender(Address.parse("a!b@x.example"))) is None
-    assert make_relay(forbidden_characters="!").mail_from(Sender(NULL)) is None
+    assert asyncio.run(make_relay().mail_from(Sender(Address.parse("a!b@x.example")))) is None
+    assert asyncio.run(make_relay(forbidden_characters="!").mail_from(Sender(NULL))) is None
 
 
 @pytest.mark.parametrize("characters", ["@", "!a", "0"])
@@ -100,5 +104,5 @@ def test_locality_is_the_left_side(relay: Any) -> None:
 
 
 def test_wrong_entry_of_allow_names_the_setting(make_relay: Any) -> None:
-    with pytest.raises(ValueError, match=r"allow: 'mail.example' is no client address; allowed: "):
-        make_relay(allow=("mail.example",))
+    with pytest.raises(ValueError, match=r"allow: '\*.\*.example' is no client; allowed: "):
+        make_relay(allow=("*.*.example",))

@@ -129,5 +129,5 @@ def test_event_loop_goes_on_meanwhile(
 def test_other_transports_are_not_ours(make_relay: Any) -> None:
     from mailward import Delivery, Envelope, MessageInfo
 
-    delivery = Delivery(MessageInfo("m", Envelope(), 0), Sender(NULL), (), NextHop("lmtp", "x"), None)
+    delivery = Delivery(MessageInfo("m", Envelope(), 0), Sender(NULL), (), NextHop("uucp", "x"), None)
     assert asyncio.run(make_relay().deliver(delivery)) is None

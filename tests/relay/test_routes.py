@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailward import Address, NextHop, Recipient
+from mailward import Address, Envelope, MessageInfo, NextHop, Recipient
 from mailward_relay.routes import Routes
 from mailward_relay.targets import ByExchange, Target, parse_target
 
@@ -142,7 +142,7 @@ def test_wrong_settings_are_explained(make_relay: Any, settings: dict[str, Any],
 
 def test_relative_maildir_starts_at_the_configuration(make_relay: Any, tmp_path: Any) -> None:
     relay = make_relay(default="maildir:mail/house")
-    hops = asyncio.run(relay.route(Recipient(Address.parse("b@x.example"))))
+    hops = asyncio.run(relay.route(Recipient(Address.parse("b@x.example")), MessageInfo("m1", Envelope(), 3)))
     assert hops == (NextHop("maildir", path=str(tmp_path / "mail/house")),)
 
 

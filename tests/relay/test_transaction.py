@@ -259,7 +259,7 @@ def test_no_end_of_data_inside_whatever_counts_as_a_line_end(content: bytes, cut
     assert (b"\r\n" + wire + stuffer.end()).endswith(b"\r\n.\r\n")
 
 
-@pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipelined", "plain"])
+@pytest.mark.parametrize("extensions", [("PIPELINING", "8BITMIME"), ("8BITMIME",)], ids=["pipelined", "plain"])
 @given(LINES, st.integers(1, 200))
 @hypothesis_settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
 
 from attrs import frozen
 
-from mailward import MailExchanger, NameNotFound, NextHop, NoRoute, Reply, Resolver
+from mailward import Clock, DnsFault, MailExchanger, NameNotFound, NextHop, NoRoute, Reply, Resolver
+from mailward_relay.cache import Expiring
+from mailward_relay.manner import DANE, STS, Manner
 from mailward_relay.routes import literal_key
+from mailward_relay.settings import RelaySettings
+from mailward_relay.sts import PolicyStore
 from mailward_relay.targets import is_name
 
 MAX_HOPS = 20
@@ -24,16 +26,53 @@ BAD_LITERAL = Reply(550, "5.1.2", "The recipient's domain is no address")
 
 
 @frozen
+class Exchangers:
+    """The hosts of one domain: in groups of equal preference, best first; ``authentic``: DNSSEC vouches for them."""
+
+    groups: tuple[tuple[str, ...], ...]
+    authentic: bool
+
+    def ordered(self, seed: str) -> list[str]:
+        """The hosts, equals in an order drawn by ``seed``: recipients of one message have one order."""
+        hosts: list[str] = []
+        for equals in self.groups:
+            drawn = list(equals)
+            if len(drawn) > 1:
+                random.Random(seed).shuffle(drawn)
+            hosts += drawn
+        return list(dict.fromkeys(hosts))[:MAX_HOPS]
+
+
 class Exchange:
-    """Finds the next hops of domains. ``hostname`` is our own name, which ends a loop."""
+    """Finds the next hops of domains. ``hostname`` is our own name, which ends a loop.
 
-    resolver: Resolver
-    hostname: str
-    port: int = 25
-    shuffle: Callable[[list[Any]], None] = random.shuffle
+    What DNS said is kept (KAV-QUE-02): records for ``mx_cache_s`` or as long as DNS says, whichever is
+    longer; that a domain does not exist for ``unresolved_cache_s``. That DNS did not answer is kept for
+    ``fault_s`` seconds, less than the wait before the second attempt.
+    """
 
-    async def hops(self, domain: str) -> tuple[NextHop, ...]:
-        """The next hops of a domain, best first.
+    def __init__(
+        self,
+        settings: RelaySettings,
+        resolver: Resolver,
+        hostname: str,
+        policies: PolicyStore,
+        clock: Clock,
+        fault_s: float,
+    ) -> None:
+        self._port = settings.mx_port
+        self._resolver = resolver
+        self._hostname = hostname.lower()
+        self._policies = policies
+        self._mx_cache_s = settings.mx_cache_s
+        self._unresolved_cache_s = settings.unresolved_cache_s
+        self._fault_s = min(fault_s, settings.unresolved_cache_s)
+        self._found: Expiring[str, Exchangers] = Expiring(clock.monotonic)
+        self._absent: Expiring[str, Reply] = Expiring(clock.monotonic)
+        self._faults: Expiring[str, str] = Expiring(clock.monotonic)
+
+    async def hops(self, domain: str, manner: Manner, seed: str = "") -> tuple[NextHop, ...]:
+        """The next hops of a domain, best first, to be spoken to in a manner or a stricter one.
 
         Raises `NoRoute` where there is none for good; `DnsFault` passes through: nothing is known.
         """
@@ -41,36 +80,71 @@ class Exchange:
             literal = literal_key(domain)
             if not literal:
                 raise NoRoute(BAD_LITERAL)
-            return (NextHop("smtp", literal[1:-1], self.port),)
-        if not is_name(domain.lower()):
+            return (NextHop("smtp", literal[1:-1], self._port, route=manner.name),)
+        domain = domain.lower()
+        if not is_name(domain):
             raise NoRoute(NO_DOMAIN)
+        found = await self._exchangers(domain)
+        hosts, route = found.ordered(seed), manner.name
+        if manner.wants_sts:
+            policy = await self._policies.of(domain)
+            if policy is not None and policy.mode == "enforce":
+                route += STS
+                hosts = [host for host in hosts if policy.names(host)]
+                if not hosts:
+                    raise DnsFault(f"the MTA-STS policy of {domain} names none of its mail hosts")
+        if manner.wants_dane and found.authentic:
+            route += DANE
+        return tuple(NextHop("smtp", host, self._port, route=route) for host in hosts)
+
+    async def _exchangers(self, domain: str) -> Exchangers:
+        found = self._found.get(domain)
+        if found is not None:
+            return found
+        absent = self._absent.get(domain)
+        if absent is not None:
+            raise NoRoute(absent)
+        fault = self._faults.get(domain)
+        if fault is not None:
+            raise DnsFault(f"{fault} (from the cache)")
         try:
-            records = await self.resolver.mx(domain)
+            found, keep_s = await self._ask(domain)
+        except NoRoute as error:
+            self._absent.put(domain, error.reply, self._unresolved_cache_s)
+            raise
+        except DnsFault as error:
+            self._faults.put(domain, str(error), self._fault_s)
+            raise
+        self._found.put(domain, found, keep_s)
+        return found
+
+    async def _ask(self, domain: str) -> tuple[Exchangers, float]:
+        """The exchangers, and for how many seconds they hold."""
+        try:
+            records = await self._resolver.mx(domain)
         except NameNotFound:
-            return await self._implicit(domain)
+            return await self._implicit(domain), self._mx_cache_s
         if all(not record.host for record in records):
             raise NoRoute(NULL_MX)
-        hosts = self._ordered([record for record in records if record.host])
-        if not hosts:
+        groups = self._grouped([record for record in records if record.host])
+        if not groups:
             raise NoRoute(LOOP)
-        return tuple(NextHop("smtp", host, self.port) for host in hosts[:MAX_HOPS])
+        authentic = all(record.authentic for record in records)
+        return Exchangers(groups, authentic), max(self._mx_cache_s, min(record.ttl_s for record in records))
 
-    async def _implicit(self, domain: str) -> tuple[NextHop, ...]:
+    async def _implicit(self, domain: str) -> Exchangers:
+        """A domain without MX is its own host (RFC 5321 section 5.1); its addresses are looked up in any case."""
         try:
-            await self.resolver.addresses(domain)
+            await self._resolver.addresses(domain)
         except NameNotFound:
             raise NoRoute(NO_DOMAIN) from None
-        if domain.lower() == self.hostname.lower():
+        if domain == self._hostname:
             raise NoRoute(LOOP)
-        return (NextHop("smtp", domain, self.port),)
+        return Exchangers(((domain,),), authentic=True)
 
-    def _ordered(self, records: list[MailExchanger]) -> list[str]:
-        """Hosts by preference, equals in random order, ours and all behind it left out against loops."""
-        own = [record.preference for record in records if record.host.lower() == self.hostname.lower()]
+    def _grouped(self, records: list[MailExchanger]) -> tuple[tuple[str, ...], ...]:
+        """Hosts by preference, ours and all behind it left out against loops."""
+        own = [record.preference for record in records if record.host.lower() == self._hostname]
         nearer = [record for record in records if not own or record.preference < min(own)]
-        hosts: list[str] = []
-        for _, group in groupby(sorted(nearer, key=attrgetter("preference")), key=attrgetter("preference")):
-            equals = [record.host.lower() for record in group]
-            self.shuffle(equals)
-            hosts += equals
-        return list(dict.fromkeys(hosts))
+        by_preference = groupby(sorted(nearer, key=attrgetter("preference")), key=attrgetter("preference"))
+        return tuple(tuple(record.host.lower() for record in group) for _, group in by_preference)

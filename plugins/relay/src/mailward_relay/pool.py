@@ -1,4 +1,4 @@
-"""The pool: links kept open between messages, bounded for each host (SAV-DLV-04, KAV-LIM-01)."""
+"""The pool: links kept open between messages, bounded for each host and in all (SAV-DLV-04, KAV-LIM-01)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ from contextlib import asynccontextmanager
 
 from attrs import define, field
 
+from mailward import NextHop, Tally
 from mailward_relay.link import Link
+from mailward_relay.settings import RelaySettings
+from mailward_relay.unreachable import Attempt, Unreachable
+from mailward_relay.wire import LinkError
 
 STOP_TIMEOUT_S = 2.0
 """How long the goodbyes may take together when the pool is closed."""
+
+FULL_WAIT_S = 0.05
+"""How often it is asked whether other processes have left room."""
+
+_TOTAL = "relay.links"
 
 
 @define(eq=False)
@@ -25,102 +34,171 @@ class _Host:
     """One next hop: its free places, who uses or awaits one, and the links that wait for work."""
 
     places: asyncio.Semaphore
+    limit: int
     users: int = 0
+    links: int = 0
     idle: list[_Idle] = field(factory=list)
 
 
 class Pool:
-    """Lends links. Those in use and those idle are together never more than ``max_per_host`` of a host.
+    """Lends links. Those in use and those idle are together never more than the caps allow.
 
-    A link that is past its use says goodbye in the background and no longer counts.
+    The caps hold for all gateway processes together, but each of them may always have one link to a
+    host. A link that is past its use says goodbye in the background and no longer counts.
     """
 
     def __init__(
         self,
-        open_link: Callable[[str, int], Awaitable[Link]],
-        *,
-        max_per_host: int,
-        max_messages: int,
-        idle_s: float,
-        quit_timeout_s: float,
+        settings: RelaySettings,
+        open_link: Callable[[NextHop], Awaitable[Link]],
+        limit_of: Callable[[NextHop], int],
+        unreachable: Unreachable,
+        tally: Tally,
     ) -> None:
+        """``limit_of`` says how many links a next hop may have; hosts in ``unreachable`` are not called."""
+        self._settings = settings
         self._open = open_link
-        self._max_per_host = max_per_host
-        self._max_messages = max_messages
-        self._idle_s = idle_s
-        self._quit_timeout_s = quit_timeout_s
-        self._hosts: dict[tuple[str, int], _Host] = {}
+        self._limit_of = limit_of
+        self._unreachable = unreachable
+        self._tally = tally
+        self._total = asyncio.Semaphore(settings.max_connections)
+        self._links = 0
+        self._hosts: dict[NextHop, _Host] = {}
         self._farewells: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @asynccontextmanager
-    async def lease(self, host: str, port: int, *, fresh: bool = False) -> AsyncIterator[Link]:
-        """A link for one transaction, kept or new; ``fresh``: new.
+    async def lease(self, hop: NextHop, *, fresh: bool = False, attempt: Attempt | None = None) -> AsyncIterator[Link]:
+        """A link for one transaction, kept or new; ``fresh``: new; ``attempt``: for which message.
 
         It goes back to the pool where it can carry another message, and is cut where the block was
         left by an exception: what the peer then has is the beginning of a message without its end.
         """
-        key = (host, port)
-        shared = self._hosts.setdefault(key, _Host(asyncio.Semaphore(self._max_per_host)))
+        shared = self._host(hop)
         shared.users += 1
         try:
-            async with shared.places:
-                link = await self._take(shared, host, port, fresh)
+            async with shared.places, self._total:
+                link = await self._take(shared, hop, fresh, attempt)
                 finished = False
                 try:
                     yield link
                     finished = True
                 finally:
-                    self._give_back(shared, key, link, finished)
+                    self._give_back(shared, hop, link, finished)
         finally:
             shared.users -= 1
-            self._forget(key)
+            self._forget(hop)
 
-    async def _take(self, shared: _Host, host: str, port: int, fresh: bool) -> Link:
+    def _host(self, hop: NextHop) -> _Host:
+        shared = self._hosts.get(hop)
+        if shared is None:
+            limit = self._limit_of(hop)
+            shared = self._hosts[hop] = _Host(asyncio.Semaphore(limit), limit)
+        return shared
+
+    async def _take(self, shared: _Host, hop: NextHop, fresh: bool, attempt: Attempt | None) -> Link:
         while shared.idle:
             # The newest is the likeliest to live; the oldest makes room for a fresh one, within the bound.
             waiting = shared.idle.pop(0 if fresh else -1)
             waiting.timer.cancel()
             if waiting.link.wire.usable and not fresh:
                 return waiting.link
-            self._part(waiting.link)
+            self._part(hop, waiting.link)
             if fresh:
                 break
-        return await self._open(host, port)
+        return await self._call(shared, hop, attempt)
 
-    def _give_back(self, shared: _Host, key: tuple[str, int], link: Link, finished: bool) -> None:
+    async def _call(self, shared: _Host, hop: NextHop, attempt: Attempt | None) -> Link:
+        known = self._unreachable.why(hop, attempt)
+        if known is not None:
+            raise known
+        while not self._enter(shared, hop):
+            if not self._make_room():
+                await asyncio.sleep(FULL_WAIT_S)
+        opened = False
+        try:
+            link = await self._open(hop)
+            opened = True
+        except LinkError as fault:
+            # A host that is talking to us in other links is not unreachable, it has enough of us.
+            if shared.links == 1:
+                self._unreachable.note(hop, fault, attempt)
+            raise
+        finally:
+            if not opened:
+                self._leave(hop)
+        self._unreachable.forget(hop)
+        return link
+
+    def _enter(self, shared: _Host, hop: NextHop) -> bool:
+        """Count a link to ``hop``, unless a cap is reached."""
+        here = self._tally.add(f"relay.links {hop}", 1)
+        total = self._tally.add(_TOTAL, 1)
+        self._links += 1
+        shared.links += 1
+        alone = shared.links == 1 and self._links <= self._settings.max_connections
+        if alone or (here <= shared.limit and total <= self._settings.max_connections):
+            return True
+        self._leave(hop)
+        return False
+
+    def _leave(self, hop: NextHop) -> None:
+        self._tally.add(f"relay.links {hop}", -1)
+        self._tally.add(_TOTAL, -1)
+        self._links -= 1
+        self._hosts[hop].links -= 1
+
+    def _make_room(self) -> bool:
+        """Part from the link that has been idle for longest, of any host; whether there was one."""
+        for hop, shared in self._hosts.items():
+            if shared.idle:
+                waiting = shared.idle.pop(0)
+                waiting.timer.cancel()
+                self._part(hop, waiting.link)
+                self._forget(hop)
+                return True
+        return False
+
+    def _give_back(self, shared: _Host, hop: NextHop, link: Link, finished: bool) -> None:
         if not finished:
             link.wire.abort()
-        elif self._closed or self._idle_s == 0 or link.messages >= self._max_messages or not link.wire.usable:
-            self._part(link)
+            self._leave(hop)
+        elif (
+            self._closed
+            or not self._settings.idle_s
+            or link.messages >= self._settings.max_messages
+            or not link.wire.usable
+        ):
+            self._part(hop, link)
         else:
-            timer = asyncio.get_running_loop().call_later(self._idle_s, self._expire, key, link)
+            timer = asyncio.get_running_loop().call_later(self._settings.idle_s, self._expire, hop, link)
             shared.idle.append(_Idle(link, timer))
 
-    def _expire(self, key: tuple[str, int], link: Link) -> None:
-        shared = self._hosts[key]
+    def _expire(self, hop: NextHop, link: Link) -> None:
+        shared = self._hosts[hop]
         shared.idle = [waiting for waiting in shared.idle if waiting.link is not link]
-        self._part(link)
-        self._forget(key)
+        self._part(hop, link)
+        self._forget(hop)
 
-    def _forget(self, key: tuple[str, int]) -> None:
-        shared = self._hosts.get(key)
+    def _forget(self, hop: NextHop) -> None:
+        shared = self._hosts.get(hop)
         if shared is not None and not shared.users and not shared.idle:
-            del self._hosts[key]
+            del self._hosts[hop]
 
-    def _part(self, link: Link) -> None:
+    def _part(self, hop: NextHop, link: Link) -> None:
         """Say goodbye in the background: nobody waits for it."""
-        task = asyncio.get_running_loop().create_task(link.quit(self._quit_timeout_s))
+        self._leave(hop)
+        task = asyncio.get_running_loop().create_task(link.quit(self._settings.quit_timeout_s))
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
 
     async def close(self) -> None:
         """Part from all idle links, politely but not for long; those in use part when they come back."""
         self._closed = True
-        for shared in self._hosts.values():
+        for hop, shared in self._hosts.items():
             for waiting in shared.idle:
                 waiting.timer.cancel()
-                self._part(waiting.link)
+                self._part(hop, waiting.link)
             shared.idle.clear()
         if self._farewells:
             farewells = list(self._farewells)

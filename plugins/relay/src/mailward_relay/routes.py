@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from functools import partial
 from pathlib import Path
 
 from mailward import Masks
-from mailward_relay.targets import ByExchange, Target, is_name, parse_target
+from mailward_relay.targets import ByExchange, ByRoute, Target, is_name, parse_target
 
 _EVERYTHING = "*"
 _MASKS_ALLOWED = "a domain, *.domain (its subdomains), *, or an address"
@@ -35,13 +36,13 @@ class LocalTable:
     The exact name beats wildcards, the longer wildcard the shorter, anything beats ``*`` (SAV-RTE-04).
     """
 
-    def __init__(self, entries: Mapping[str, str], resolve_path: Callable[[str], Path]) -> None:
+    def __init__(self, entries: Mapping[str, str], read: Callable[[str], Target]) -> None:
         self._exact: dict[str, Target] = {}
         self._under: dict[str, Target] = {}
         self._rest: Target | None = None
         for mask, text in entries.items():
             try:
-                self._add(mask.strip().lower(), parse_target(text, resolve_path))
+                self._add(mask.strip().lower(), read(text))
             except ValueError as error:
                 raise ValueError(f"local: {mask!r} = {text!r}: {error}") from error
 
@@ -78,14 +79,14 @@ class LocalTable:
 class ForwardTable:
     """Masks of domains in order; the first that matches wins (KAV-RTE-01)."""
 
-    def __init__(self, entries: Mapping[str, str], resolve_path: Callable[[str], Path]) -> None:
+    def __init__(self, entries: Mapping[str, str], read: Callable[[str], Target]) -> None:
         self._targets: list[Target] = []
         self._exact: dict[str, int] = {}
         self._under: dict[str, int] = {}
         self._general: dict[str, int] = {}
         for place, (mask, text) in enumerate(entries.items()):
             try:
-                self._targets.append(parse_target(text, resolve_path, bare_is_domain=True))
+                self._targets.append(read(text))
             except ValueError as error:
                 raise ValueError(f"forward: {mask!r} = {text!r}: {error}") from error
             self._add(mask.strip().lower(), place)
@@ -128,13 +129,25 @@ class Routes:
         forward: Mapping[str, str],
         default: str,
         resolve_path: Callable[[str], Path],
+        names: Container[str] = (),
     ) -> None:
-        self.local = LocalTable(local, resolve_path)
-        self._forward = ForwardTable(forward, resolve_path)
+        """``names`` are those of the routes. Raises ValueError where an entry is wrong."""
+
+        def read(text: str, *, bare_is_domain: bool = False) -> Target:
+            target = parse_target(text, resolve_path, bare_is_domain=bare_is_domain)
+            if isinstance(target, ByRoute) and target.name not in names:
+                raise ValueError(f"there is no route {target.name!r}; write [relay.route.{target.name or 'NAME'}]")
+            return target
+
+        self.local = LocalTable(local, read)
+        self._forward = ForwardTable(forward, partial(read, bare_is_domain=True))
         try:
-            self._default = parse_target(default, resolve_path)
+            self._default = read(default)
         except ValueError as error:
             raise ValueError(f"default = {default!r}: {error}") from error
+        if not default.strip() and not local and not forward:
+            # SAV-RTE-05: a gateway that knows no domain of its own has to be told where mail goes.
+            raise ValueError("default is empty and so are local and forward; write default = 'mx' or a host")
 
     def is_local(self, domain: str) -> bool:
         """Whether a domain is a left side of ``local``; a right side never makes one local (SAV-RTE-06)."""

@@ -1,24 +1,28 @@
-"""The transport ``smtp``: a delivery becomes transactions, these become results."""
+"""The transports ``smtp`` and ``lmtp``: a delivery becomes transactions, these become results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from mailward import Delivery, Recipient, Result, Status
+from mailward_relay.link import Link
 from mailward_relay.pool import Pool
 from mailward_relay.settings import RelaySettings
-from mailward_relay.targets import SMTP_PORT
-from mailward_relay.transaction import Outcome, Transaction
+from mailward_relay.suited import Unsuitable, suit
+from mailward_relay.transaction import Outcome, Transaction, judge
+from mailward_relay.unreachable import Attempt
 from mailward_relay.wire import LinkError
 
 
 class SmtpTransport:
-    """Delivers to SMTP servers over kept connections."""
+    """Delivers to SMTP and LMTP servers over kept connections."""
 
-    def __init__(self, settings: RelaySettings, pool: Pool, monotonic: Callable[[], float]) -> None:
+    def __init__(self, settings: RelaySettings, pool: Pool, monotonic: Callable[[], float], log: Any) -> None:
         self._settings = settings
         self._pool = pool
         self._monotonic = monotonic
+        self._log = log
 
     async def deliver(self, delivery: Delivery) -> list[Result]:
         """One result for each recipient, in their order."""
@@ -38,8 +42,7 @@ class SmtpTransport:
         elapsed_ms = round((self._monotonic() - started) * 1000, 3)
         hop = str(delivery.next_hop)
         return [
-            Result(recipient, outcomes[place].status, outcomes[place].reply, outcomes[place].detail, hop, elapsed_ms)
-            for place, recipient in enumerate(delivery.recipients)
+            _result(recipient, outcomes[place], hop, elapsed_ms) for place, recipient in enumerate(delivery.recipients)
         ]
 
     async def _attempt(self, delivery: Delivery, recipients: tuple[Recipient, ...]) -> list[Outcome]:
@@ -56,21 +59,52 @@ class SmtpTransport:
             return [_unreachable(fault)] * len(recipients)
 
     async def _transact(self, delivery: Delivery, recipients: tuple[Recipient, ...], *, fresh: bool) -> list[Outcome]:
-        hop = delivery.next_hop
-        async with self._pool.lease(hop.host, hop.port or SMTP_PORT, fresh=fresh) as link:
-            reused = link.reused
-            how = f"connected to {link.peer} ({'cached' if reused else 'actual'}{', TLS' if link.tls else ''})"
+        attempt = Attempt(delivery.message.id, delivery.message.attempts)
+        async with self._pool.lease(delivery.next_hop, fresh=fresh, attempt=attempt) as link:
+            reused, how = link.reused, link.described
             try:
-                outcomes = await Transaction(link, self._settings, delivery.sender, recipients, delivery.content).run()
+                suited = await suit(delivery, link, self._settings.downgrade, self._log)
+                transaction = Transaction(link, self._settings, delivery.sender, recipients, suited.content)
+                outcomes = await transaction.run()
+            except Unsuitable as error:
+                refused = judge(error.reply)
+                outcomes, note = [Outcome(refused.status, refused.reply, error.detail)] * len(recipients), ""
             except LinkError as fault:
                 if reused:
                     raise _StaleLinkError(fault.detail, fault.reply) from fault
                 raise
-            return [Outcome(o.status, o.reply, f"{how}; {o.detail}" if o.detail else how, o.too_many) for o in outcomes]
+            else:
+                note = suited.note
+            said = f"{how}; {note}" if note else how
+            return [_told(outcome, said, link) for outcome in outcomes]
 
 
 class _StaleLinkError(LinkError):
     """A kept connection failed where a fresh one may do."""
+
+
+def _told(outcome: Outcome, said: str, link: Link) -> Outcome:
+    """The outcome with how it came about, and who answers a sender that wants to know of success.
+
+    RFC 3461 section 5.2: a peer that offers DSN does; else a relaying one has us say so, and a mailbox is
+    where delivery ends.
+    """
+    ours = outcome.status is Status.DELIVERED and "dsn" not in link.extensions
+    detail = f"{said}; {outcome.detail}" if outcome.detail else said
+    return Outcome(
+        outcome.status,
+        outcome.reply,
+        detail,
+        outcome.too_many,
+        relayed=ours and not link.lmtp,
+        final=ours and link.lmtp,
+    )
+
+
+def _result(recipient: Recipient, outcome: Outcome, hop: str, elapsed_ms: float) -> Result:
+    return Result(
+        recipient, outcome.status, outcome.reply, outcome.detail, hop, elapsed_ms, outcome.relayed, outcome.final
+    )
 
 
 def _unreachable(fault: LinkError) -> Outcome:

@@ -12,7 +12,10 @@ from attrs import frozen
 from mailward import NextHop
 
 SMTP_PORT = 25
-ALLOWED = "mx, host, host:port, [address]:port, smtp://host:port, maildir:PATH"
+LMTP_PORT = 24
+ALLOWED = (
+    "mx, host, host:port, [address]:port, smtp://host:port, lmtp://host:port, lmtp:/SOCKET, maildir:PATH, route:NAME"
+)
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
@@ -22,12 +25,23 @@ _PLAIN = re.compile(r"([^:\[\]/]+)(?::(\d{1,5}))?")
 
 @frozen
 class ByExchange:
-    """Delivery to the MX hosts of ``domain``; empty: of the recipient's own domain (SAV-RTE-02)."""
+    """Delivery to the MX hosts of ``domain``; empty: of the recipient's own domain (SAV-RTE-02).
+
+    ``route`` names the settings by which these hosts are spoken to.
+    """
 
     domain: str = ""
+    route: str = ""
 
 
-Target = NextHop | ByExchange
+@frozen
+class ByRoute:
+    """Delivery by the route of this name: the hosts of ``[relay.route.NAME]``."""
+
+    name: str
+
+
+Target = NextHop | ByExchange | ByRoute
 
 
 def is_name(text: str) -> bool:
@@ -45,14 +59,30 @@ def parse_target(text: str, resolve_path: Callable[[str], Path], *, bare_is_doma
     elsewhere it means that host (SAV-RTE-03).
     """
     wanted = text.strip()
+    kind, _, rest = wanted.partition(":")
     if wanted.lower() in ("", "mx"):
         return ByExchange()
-    if wanted.lower().startswith("maildir:"):
-        path = wanted[len("maildir:") :]
-        if not path or "\0" in path:
-            raise ValueError("has no path; write maildir:/var/mail/house")
-        return NextHop("maildir", path=str(resolve_path(path)))
+    if kind.lower() in ("maildir", "lmtp") and not rest.startswith("//"):
+        return NextHop(kind.lower(), path=_path(kind.lower(), rest, resolve_path))
+    if kind.lower() == "route":
+        return ByRoute(rest.strip())
+    if kind.lower() == "lmtp":
+        return parse_host(rest[2:], LMTP_PORT, "lmtp")
     return _host(wanted, bare_is_domain)
+
+
+def _path(kind: str, path: str, resolve_path: Callable[[str], Path]) -> str:
+    if not path or "\0" in path:
+        example = "maildir:/var/mail/house" if kind == "maildir" else "lmtp:/run/dovecot/lmtp"
+        raise ValueError(f"has no path; write {example}")
+    return str(resolve_path(path))
+
+
+def parse_host(text: str, port: int, transport: str = "smtp") -> NextHop:
+    """Read ``host`` or ``host:port`` with its default port; raises ValueError with a message for the administrator."""
+    found = _host(text if ":" in text.rpartition("]")[2] else f"{text}:{port}", bare_is_domain=False)
+    assert isinstance(found, NextHop)
+    return NextHop(transport, found.host, found.port)
 
 
 def _host(wanted: str, bare_is_domain: bool) -> Target:

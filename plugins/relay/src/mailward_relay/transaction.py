@@ -1,4 +1,4 @@
-"""One mail transaction over a link: MAIL, RCPT, DATA, content (RFC 5321 section 3.3, RFC 2920)."""
+"""One mail transaction over a link: MAIL, RCPT, DATA, content (RFC 5321 section 3.3, RFC 2920, RFC 2033)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ CHUNK_BYTES = 65_536
 
 @frozen
 class Outcome:
-    """What became of one recipient; ``too_many``: the peer wants it in a transaction of its own."""
+    """What became of one recipient; ``too_many``: the peer wants it in a transaction of its own.
+
+    ``relayed`` and ``final`` are those of `Result`.
+    """
 
     status: Status
     reply: Reply | None = None
     detail: str = ""
     too_many: bool = False
+    relayed: bool = False
+    final: bool = False
 
 
 def judge(reply: Reply) -> Outcome:
@@ -111,13 +116,14 @@ class Transaction:
             await self._send_nothing()
             return outcomes
         reply = await self._ask(b"DATA", self._settings.data_initiation_timeout_s)
+        accepted = sum(outcome.status is Status.DELIVERED for outcome in outcomes)
         if reply.code == 354:
-            final = await self._send_content()
+            finals = iter(await self._send_content(accepted))
         elif reply.refuses:
-            final = judge(reply)
+            finals = iter([judge(reply)] * accepted)
         else:
             raise LinkError(f"{self._link.peer} answered {reply.code} to DATA", reply)
-        return [final if outcome.status is Status.DELIVERED else outcome for outcome in outcomes]
+        return [next(finals) if outcome.status is Status.DELIVERED else outcome for outcome in outcomes]
 
     async def _send_nothing(self) -> None:
         """Answer for a DATA that was pipelined and that no recipient is left for (RFC 2920 section 3.1).
@@ -134,30 +140,44 @@ class Transaction:
         except LinkError:
             self._wire.abort()
 
-    async def _send_content(self) -> Outcome:
+    async def _send_content(self, accepted: int) -> list[Outcome]:
+        """The outcome for each recipient whom the peer has accepted."""
         wire, stuffer, timeout_s = self._wire, DotStuffer(), self._settings.write_timeout_s
-        wire.expect(1)
+        # LMTP answers for each of them, SMTP once for all (RFC 2033 section 4.2).
+        answers = accepted if self._link.lmtp else 1
+        wire.expect(answers)
         held = b""
         async for piece in self._content.chunks(CHUNK_BYTES):
             if held:
                 await wire.write(held, timeout_s)
             if wire.has_reply:
-                return await self._cut_short()
+                return [await self._cut_short()] * accepted
             held = stuffer.feed(piece)
         if wire.has_reply:
-            return await self._cut_short()
+            return [await self._cut_short()] * accepted
         if wire.fault is not None:
             raise wire.fault
         try:
             await wire.write(held + stuffer.end(), timeout_s)
-            reply = await wire.reply(self._settings.data_termination_timeout_s)
         except LinkError as fault:
-            wire.abort()
-            return Outcome(Status.DEFERRED, fault.reply, f"{fault.detail} after the end of data; it may have arrived")
-        self._link.dirty = False
-        if reply.code == 421:
-            wire.close()
-        return judge(reply)
+            return self._lost(fault, accepted)
+        outcomes: list[Outcome] = []
+        for _ in range(answers):
+            try:
+                outcomes.append(judge(await wire.reply(self._settings.data_termination_timeout_s)))
+            except LinkError as fault:
+                outcomes += self._lost(fault, answers - len(outcomes))
+                break
+        else:
+            self._link.dirty = False
+            if any(outcome.reply is not None and outcome.reply.code == 421 for outcome in outcomes):
+                wire.close()
+        return outcomes if self._link.lmtp else outcomes * accepted
+
+    def _lost(self, fault: LinkError, recipients: int) -> list[Outcome]:
+        self._wire.abort()
+        detail = f"{fault.detail} after the end of data; it may have arrived"
+        return [Outcome(Status.DEFERRED, fault.reply, detail)] * recipients
 
     async def _cut_short(self) -> Outcome:
         """The peer answered before the end of data: a refusal counts, anything else is a lie."""

@@ -1,0 +1,64 @@
+"""Ordered rules: ``allow|deny from CLIENT to DOMAIN`` (KAV-ACC-03)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+
+from attrs import frozen
+
+from mailward import Masks
+from mailward_relay.clients import ANY, Clients
+
+_RULE = re.compile(r"\s*(allow|deny)\s+from\s+(\S+)\s+to\s+(\S+)\s*", re.IGNORECASE)
+
+Names = Callable[[], Awaitable[tuple[str, ...]]]
+
+
+@frozen
+class Rule:
+    """One rule: what it says, whom it is for, and where to."""
+
+    allows: bool
+    clients: Clients
+    domains: Masks
+
+    @classmethod
+    def read(cls, text: str) -> Rule:
+        """Read a rule; raises ValueError with a message for the administrator."""
+        match = _RULE.fullmatch(text)
+        if match is None:
+            raise ValueError(
+                f"{text!r} is no rule; allowed: allow|deny from CLIENT to DOMAIN, as in 'allow from any to *.example'"
+            )
+        try:
+            clients = Clients((match[2],))
+        except ValueError as error:
+            raise ValueError(f"{text!r}: {error}") from error
+        domain = match[3].lower()
+        return cls(match[1].lower() == "allow", clients, Masks(("*",) if domain in ANY else (domain,)))
+
+
+class Rules:
+    """Rules in order; the first that matches client and domain decides."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Raises ValueError where one cannot be read."""
+        self._rules = tuple(map(Rule.read, texts))
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    async def verdict(self, client_ip: str, domain: str, names: Names) -> bool | None:
+        """Whether the first matching rule allows; None where none matches.
+
+        ``names`` gives the confirmed names of the client; it is asked only where they matter, and what
+        it raises passes through.
+        """
+        for rule in self._rules:
+            if not rule.domains.match(domain):
+                continue
+            clients = rule.clients
+            if clients.has_address(client_ip) or (clients.needs_names and clients.has_name(await names())):
+                return rule.allows
+        return None

@@ -1,0 +1,167 @@
+"""MTA-STS: the policy by which a domain says that its mail hosts speak TLS and who they are (RFC 8461)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from mailward import DnsFault, NameNotFound, Resolver
+from mailward_relay.cache import Expiring
+from mailward_relay.targets import is_name
+
+MAX_POLICY_BYTES = 65_536
+FETCH_TIMEOUT_S = 30.0
+RETRY_S = 300.0
+"""How long a failed fetch is not tried again (RFC 8461 section 3.3)."""
+
+NO_RECORD_S = 300.0
+MAX_AGE_S = 31_557_600
+MOST_HOSTS = 100
+MOST_ADDRESSES = 3
+
+_RECORD = re.compile(r"v=STSv1\s*;(?:.*;)?\s*id=([A-Za-z0-9]{1,32})\s*(?:;.*)?", re.DOTALL)
+_MODES = ("enforce", "testing", "none")
+
+
+class PolicyError(ValueError):
+    """What a domain serves is no policy."""
+
+
+@frozen
+class Policy:
+    """A policy: ``mode`` is ``enforce``, ``testing`` or ``none``; ``hosts`` are names and ``*.name`` in lower case."""
+
+    mode: str
+    hosts: tuple[str, ...]
+    max_age_s: int
+
+    @classmethod
+    def parse(cls, text: str) -> Policy:
+        """Read a policy (RFC 8461 section 3.2). Raises PolicyError."""
+        found: dict[str, list[str]] = {}
+        for line in text.splitlines():
+            key, colon, value = line.partition(":")
+            if colon:
+                found.setdefault(key.strip(), []).append(value.strip())
+        mode = found.get("mode", [""])[0]
+        age = found.get("max_age", [""])[0]
+        if found.get("version", [""])[0] != "STSv1" or mode not in _MODES or not re.fullmatch(r"[0-9]{1,10}", age):
+            raise PolicyError("version, mode or max_age are missing or wrong")
+        hosts = tuple(host.lower().rstrip(".") for host in found.get("mx", ())[:MOST_HOSTS])
+        if mode != "none" and (not hosts or not all(is_name(host.removeprefix("*.")) for host in hosts)):
+            raise PolicyError("mx is missing or wrong")
+        return cls(mode, hosts, min(int(age), MAX_AGE_S))
+
+    def names(self, host: str) -> bool:
+        """Whether a mail host is one of the policy's (RFC 8461 section 4.1)."""
+        parent = host.partition(".")[2]
+        return host in self.hosts or f"*.{parent}" in self.hosts
+
+
+@frozen
+class _Known:
+    """A policy with the id of the record by which it was fetched."""
+
+    id: str
+    policy: Policy
+
+
+class PolicyStore:
+    """Policies of domains, fetched when they are first needed and kept as long as they say."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        context: ssl.SSLContext,
+        monotonic: Callable[[], float],
+        log: Any,
+        port: int = 443,
+    ) -> None:
+        """``context`` verifies the hosts that serve policies."""
+        self._resolver = resolver
+        self._context = context
+        self._log = log
+        self._port = port
+        self._known: Expiring[str, _Known] = Expiring(monotonic)
+        self._ids: Expiring[str, str] = Expiring(monotonic)
+        self._failed: Expiring[str, str] = Expiring(monotonic)
+
+    async def of(self, domain: str) -> Policy | None:
+        """The policy of a domain, None where it has none; never raises for what a domain or DNS does.
+
+        A policy that is known stays in force where its record cannot be looked up (section 3.1).
+        """
+        known = self._known.get(domain)
+        kept = known.policy if known is not None else None
+        record_id = await self._record_id(domain)
+        if not record_id or (known is not None and known.id == record_id) or self._failed.get(domain) == record_id:
+            return kept
+        try:
+            policy = Policy.parse(await self._fetch(domain))
+        except (OSError, PolicyError, DnsFault, NameNotFound, UnicodeDecodeError, asyncio.IncompleteReadError) as error:
+            self._log.warning("MTA-STS policy not fetched", domain=domain, detail=str(error) or type(error).__name__)
+            self._failed.put(domain, record_id, RETRY_S)
+            return kept
+        self._known.put(domain, _Known(record_id, policy), policy.max_age_s)
+        return policy
+
+    async def _record_id(self, domain: str) -> str:
+        found = self._ids.get(domain)
+        if found is not None:
+            return found
+        try:
+            records = [text for text in await self._resolver.txt(f"_mta-sts.{domain}") if text.startswith("v=STSv1")]
+        except (NameNotFound, DnsFault):
+            records = []
+        match = _RECORD.fullmatch(records[0]) if len(records) == 1 else None
+        record_id = match[1] if match else ""
+        self._ids.put(domain, record_id, NO_RECORD_S)
+        return record_id
+
+    async def _fetch(self, domain: str) -> str:
+        host = f"mta-sts.{domain}"
+        fault: OSError = OSError(f"{host} has no address")
+        for address in (await self._resolver.addresses(host))[:MOST_ADDRESSES]:
+            try:
+                async with asyncio.timeout(FETCH_TIMEOUT_S):
+                    return await self._get(host, address)
+            except OSError as error:
+                fault = error
+        raise fault
+
+    async def _get(self, host: str, address: str) -> str:
+        """One request; redirects are not followed, and no more than a policy may hold is read (section 3.3)."""
+        reader, writer = await asyncio.open_connection(
+            address, self._port, ssl=self._context, server_hostname=host, limit=MAX_POLICY_BYTES
+        )
+        try:
+            # HTTP/1.0: the answer ends with the connection and comes in no chunks.
+            writer.write(
+                f"GET /.well-known/mta-sts.txt HTTP/1.0\r\nHost: {host}\r\nAccept: text/plain\r\n\r\n".encode()
+            )
+            head = await self._head(reader)
+            status = head.split(b"\r\n", 1)[0].split(b" ")
+            if len(status) < 2 or not status[0].startswith(b"HTTP/1.") or status[1] != b"200":
+                raise PolicyError(f"{host} answered {b' '.join(status[1:2]).decode('ascii', 'replace') or 'nothing'}")
+            if not re.search(rb"(?im)^content-type:[ \t]*text/plain[ \t]*(?:;|\r?$)", head):
+                raise PolicyError(f"{host} serves no text/plain")
+            body = b""
+            while len(body) <= MAX_POLICY_BYTES and (piece := await reader.read(MAX_POLICY_BYTES)):
+                body += piece
+        finally:
+            writer.close()
+        if len(body) > MAX_POLICY_BYTES:
+            raise PolicyError(f"{host} serves more than {MAX_POLICY_BYTES} bytes")
+        return body.decode("ascii")
+
+    @staticmethod
+    async def _head(reader: asyncio.StreamReader) -> bytes:
+        try:
+            return await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError as error:
+            raise PolicyError("the answer's head has no end") from error
