@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from attrs import define, field, frozen
 
 from mailward import (
     Address,
+    Clock,
     Context,
     Delivery,
     Envelope,
@@ -115,16 +117,20 @@ class Peer:
     extensions: tuple[str, ...] = ("PIPELINING", "SIZE 10000000", "8BITMIME", "ENHANCEDSTATUSCODES")
     script: dict[str, Action | list[Action]] = field(factory=dict)
     tls: ssl.SSLContext | None = None
+    host: str = "127.0.0.1"
     commands: list[str] = field(factory=list)
     messages: list[bytes] = field(factory=list)
+    clients: list[str] = field(factory=list)
+    client_certificates: list[bytes | None] = field(factory=list)
     connections: int = 0
     port: int = 0
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     _granted: bool = False
+    _prompted: bool = False
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[Peer]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=1 << 26)
+        server = await asyncio.start_server(self._accept, self.host, self.port, limit=1 << 26)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -139,6 +145,7 @@ class Peer:
         assert task is not None
         self._tasks.add(task)
         self.connections += 1
+        self.clients.append(writer.get_extra_info("peername")[0])
         try:
             await self._serve(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -153,7 +160,7 @@ class Peer:
         while line := await reader.readline():
             text = line.decode("utf-8", "replace").rstrip("\r\n")
             self.commands.append(text)
-            verb = text.split(" ")[0].upper()
+            verb = "RESPONSE" if self._prompted else text.split(" ")[0].upper()
             if not await self._act(verb, text, self._default(verb), writer):
                 return
             if verb == "DATA" and self._granted:
@@ -162,14 +169,20 @@ class Peer:
                     return
             elif verb == "STARTTLS" and self.tls is not None:
                 await writer.start_tls(self.tls)
+                self.client_certificates.append(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
             elif verb == "QUIT":
                 return
 
     def _default(self, verb: str) -> str:
-        if verb == "EHLO":
+        if verb in ("EHLO", "LHLO"):
             lines = ["peer.example", *self.extensions]
             return "\r\n".join(f"250{'-' if place < len(lines) else ' '}{x}" for place, x in enumerate(lines, 1))
-        known = {"DATA": "354 go on", "QUIT": "221 2.0.0 bye", "STARTTLS": "220 2.0.0 ready"}
+        known = {
+            "DATA": "354 go on",
+            "QUIT": "221 2.0.0 bye",
+            "STARTTLS": "220 2.0.0 ready",
+            "RESPONSE": "235 2.7.0 in",
+        }
         return known.get(verb, "250 2.1.0 fine")
 
     async def _act(self, verb: str, line: str, default: str, writer: asyncio.StreamWriter) -> bool:
@@ -184,6 +197,7 @@ class Peer:
             await asyncio.sleep(3600)
         data = action if isinstance(action, bytes) else f"{action}\r\n".encode()
         self._granted = verb == "DATA" and data.startswith(b"354")
+        self._prompted = data.startswith(b"334")
         writer.write(data)
         await writer.drain()
         return True
@@ -221,9 +235,43 @@ MakeRelay = Callable[..., Relay]
 def make_relay(tmp_path: Path) -> MakeRelay:
     """A relay plugin from settings; short time-outs, so that nothing waits for minutes."""
 
-    def make(resolver: Resolver | None = None, **settings: Any) -> Relay:
-        context = Context(name="relay", hostname="gate.example", base=tmp_path, resolver=resolver or Resolver())
+    def make(resolver: Resolver | None = None, clock: Clock | None = None, **settings: Any) -> Relay:
+        context = Context(
+            name="relay",
+            hostname="gate.example",
+            base=tmp_path,
+            resolver=resolver or Resolver(),
+            clock=clock or Clock(),
+        )
         return Relay(RelaySettings(**settings), context)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """An authority that signs certificates for tests."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def tls_for(authority: trustme.CA) -> Callable[..., ssl.SSLContext]:
+    """A server's TLS context for names that the authority vouches for."""
+
+    def make(*names: str, clients: bool = False) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*names).configure_cert(context)
+        if clients:
+            context.verify_mode = ssl.CERT_OPTIONAL
+            authority.configure_trust(context)
+        return context
 
     return make
 
@@ -241,14 +289,16 @@ def send() -> Send:
         body: Any = b"Subject: hello\r\n\r\ngood day\r\n",
         *,
         sender: str | Sender = "a@sender.example",
+        attempts: int = 0,
         to: Sequence[str | Recipient] = ("b@rcpt.example",),
         hop: NextHop | None = None,
     ) -> list[Result]:
         content = Blob(body) if isinstance(body, bytes) else body
         recipients = tuple(Recipient(Address.parse(x)) if isinstance(x, str) else x for x in to)
+        head = body.partition(b"\r\n\r\n")[0] if isinstance(body, bytes) else b""
         found = await relay.deliver(
             Delivery(
-                MessageInfo("m1", Envelope(), content.size_bytes),
+                MessageInfo("m1", Envelope(), content.size_bytes, head, attempts),
                 Sender(Address.parse(sender)) if isinstance(sender, str) else sender,
                 recipients,
                 hop or NextHop("smtp", "127.0.0.1", port),
@@ -323,6 +373,11 @@ DNS_DATA = (
     "selfish.example. MX 10 gate.example.",
     "gate.example. A 127.0.0.1",
     "empty.example. TXT nothing",
+    "9.113.0.203.in-addr.arpa. PTR friend.partner.example.",
+    "friend.partner.example. A 203.0.113.9",
+    "10.113.0.203.in-addr.arpa. PTR liar.partner.example.",
+    "liar.partner.example. A 203.0.113.99",
+    "toothless.example. MX 10 nohost.example.",
 )
 
 

@@ -26,7 +26,6 @@ from mailward_relay.exchange import MAX_HOPS, Exchange
 from mailward_relay.manner import Manners
 from mailward_relay.sts import PolicyStore
 
-
 PLAIN = Manners(RelaySettings(), Path).plain
 INFO = MessageInfo("m1", Envelope(), 3)
 

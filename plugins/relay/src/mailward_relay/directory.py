@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -114,7 +115,7 @@ class Directory:
             server,
             user=settings.bind_dn or None,
             password=settings.password.reveal() or None,
-            receive_timeout=settings.timeout_s,
+            receive_timeout=math.ceil(settings.timeout_s),
             read_only=True,
             raise_exceptions=False,
         )
@@ -130,5 +131,9 @@ class Directory:
         return connection
 
     def _unbind(self, connection: Any) -> None:
+        sock = connection.socket
         with contextlib.suppress(self._error, OSError):
             connection.unbind()
+        # ldap3 forgets the socket of a connection that it could not open or lost, without closing it.
+        if sock is not None:
+            sock.close()
