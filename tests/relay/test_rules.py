@@ -208,9 +208,9 @@ def test_kav_acc_02_a_sender_without_a_mail_host_is_refused(
 
 
 def test_hooks_that_have_nothing_to_do_are_not_called(make_relay: Any) -> None:
-    assert make_relay().idle_hooks == {"connect", "mail_from", "data", "event"}
-    assert "connect" not in make_relay(deny_unresolved_connect=True).idle_hooks
-    assert "mail_from" not in make_relay(forbidden_characters="!").idle_hooks
+    assert make_relay().idle == {"connect", "mail_from", "data", "event"}
+    assert "connect" not in make_relay(deny_unresolved_connect=True).idle
+    assert "mail_from" not in make_relay(forbidden_characters="!").idle
 
 
 def test_no_rules_say_nothing() -> None:
