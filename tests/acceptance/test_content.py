@@ -213,6 +213,22 @@ def test_kav_scn_06_what_is_filtered_is_delivered_without_a_scan(house: tuple[Ga
     assert b"song.mp3" not in delivered(hop, "silence")
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        plain(b"a NUL \0 in the body\r\n"),
+        plain(subject="a NUL \0 in the header"),
+        plain().replace(b"Subject: a test\r\n", b"Subject: a test\n"),
+        plain().replace(b"Subject: a test\r\n", b"Subject: a test\r"),
+    ],
+    ids=["NUL in body", "NUL in header", "bare LF", "bare CR"],
+)
+def test_sav_blk_07_nul_and_bare_line_ends_are_refused(house: tuple[Gateway, Hop], damaged: bytes) -> None:
+    gateway, _ = house
+    assert sent(gateway, damaged, "damaged").code == 554
+    assert gateway.logged("refused", stage="data")["plugin"] == "core"
+
+
 def test_sav_blk_01_without_policies_mail_itself_is_refused(
     house: tuple[Gateway, Hop], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

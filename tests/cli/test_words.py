@@ -39,6 +39,25 @@ class Inner:
     size: int = 1
 
 
+@frozen
+class Section:
+    """Settings within settings."""
+
+    width: int = setting(1, help="how wide")
+
+
+@frozen
+class House:
+    front: Section = setting(factory=Section, help="the front")
+    doors: dict[str, Section] = setting(factory=dict, help="doors by name")
+
+
+def test_settings_within_settings_have_a_table_of_their_own() -> None:
+    front, doors = settings_of(House)
+    assert (front.type, front.default) == ("table", "(see its table)")
+    assert (doors.type, doors.default) == ("table of tables", "{}")
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [

@@ -21,19 +21,19 @@ def hits(copy: Any) -> list[tuple[str, str]]:
     return [(f.part, f.name) for f in found]
 
 
-def test_the_rule_is_off_although_the_list_is_filled(mails: Any, judge: Any) -> None:
+def test_sav_blk_03_the_rule_is_off_although_the_list_is_filled(mails: Any, judge: Any) -> None:
     assert judge(mails.attached("x.exe"), on=False).clean
     assert hits(judge(mails.attached("x.exe"))) == [("2", "*.exe")]
 
 
-def test_the_default_list_has_the_45_entries_of_the_specification(mails: Any, judge: Any) -> None:
+def test_sav_blk_04_the_default_list_has_the_45_entries_of_the_specification(mails: Any, judge: Any) -> None:
     assert len(set(DEFAULT_NAMES)) == len(DEFAULT_NAMES) == 45
     names = [mask.replace("*", "some name") for mask in DEFAULT_NAMES]
     copy = judge(mails.parts(*(mails.file(name) for name in names)))
     assert [name for _, name in hits(copy)] == list(DEFAULT_NAMES)
 
 
-def test_the_attachment_goes_and_the_message_is_delivered(mails: Any, judge: Any, delivered: Any) -> None:
+def test_sms_cont_03_the_attachment_goes_and_the_message_is_delivered(mails: Any, judge: Any, delivered: Any) -> None:
     kept = mails.file("kept.txt", bytes(range(256)) * 9)
     raw = mails.parts(mails.file("Bad.EXE"), kept)
     copy = judge(raw)
@@ -71,7 +71,7 @@ def test_other_names_pass(mails: Any, judge: Any, name: str) -> None:
     assert judge(mails.attached(name)).clean
 
 
-def test_a_hit_in_an_archive_takes_the_whole_attachment_and_names_the_member(
+def test_sms_cont_03_a_hit_in_an_archive_takes_the_whole_attachment_and_names_the_member(
     mails: Any, judge: Any, delivered: Any
 ) -> None:
     inner = mails.zipped("deep.scr")
@@ -134,7 +134,7 @@ def test_forward_names_another_recipient(mails: Any, judge: Any) -> None:
     assert str(copy.action.to) == "lab@example.org"
 
 
-def test_placeholder_leaves_the_text_of_the_settings(mails: Any, judge: Any, delivered: Any) -> None:
+def test_sav_blk_03_placeholder_leaves_the_text_of_the_settings(mails: Any, judge: Any, delivered: Any) -> None:
     raw = mails.attached("{{ mask }}.exe")
     for settings, expected in (
         (
@@ -162,7 +162,7 @@ def test_a_message_without_attachments_is_clean(mails: Any, judge: Any) -> None:
 
 
 @pytest.mark.parametrize("mask", ["*", "*.*", "", ".", "**", "?", "*.?*", " "])
-def test_a_mask_that_matches_everything_is_refused(mails: Any, judge: Any, mask: str) -> None:
+def test_sav_blk_03_a_mask_that_matches_everything_is_refused(mails: Any, judge: Any, mask: str) -> None:
     with pytest.raises(ConfigError, match="matches every file name; allowed: as in") as caught:
         judge(mails.plain(b"hello"), f'names = ["*.exe", "{mask}"]', on=False)
     assert "content" in str(caught.value)

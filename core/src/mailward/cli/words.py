@@ -13,7 +13,7 @@ from typing import Any, Union, get_args, get_origin
 import attrs
 from attrs import frozen
 
-from mailward.hooks.settings import ByteSize, Seconds, Secret, help_of
+from mailward.hooks.settings import ByteSize, Seconds, Secret, help_of, is_settings
 from mailward.hooks.template import Template
 from mailward.values.action import ACTIONS, Action
 from mailward.values.address import Address
@@ -81,7 +81,7 @@ def type_words(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(type_words(one) for one in arguments if one is not type(None))
     if origin is dict:
-        return f"table of {type_words(arguments[1])}"
+        return "table of tables" if is_settings(arguments[1]) else f"table of {type_words(arguments[1])}"
     if origin in (tuple, list, frozenset, set):
         return f"list of {_plural(type_words(arguments[0]))}"
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -89,6 +89,8 @@ def type_words(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, Action):
         known = [name for name, action in ACTIONS.items() if issubclass(action, kind)]
         return "action" if len(known) == len(ACTIONS) else f"action: {', '.join(known)}"
+    if is_settings(kind):
+        return "table"
     if isinstance(kind, type) and attrs.has(kind):
         return f"table with {', '.join(field.name for field in attrs.fields(kind) if field.init)}"
     return str(getattr(kind, "__name__", kind))
@@ -104,6 +106,8 @@ def _default_words(field: attrs.Attribute[Any]) -> str:
     default: Any = field.default
     if default is attrs.NOTHING:
         return "(required)"
+    if is_settings(field.type):
+        return "(see its table)"
     if not hasattr(default, "takes_self"):
         return toml(default, field.type)
     return _FACTORY_WORDS.get(field.name) or toml(default.factory(), field.type)
