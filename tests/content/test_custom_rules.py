@@ -144,7 +144,7 @@ def test_a_policy_turns_rules_off_by_name(copies: Any, mails: Any) -> None:
         (rule(any=["regex:("]), "is not a regular expression of RE2"),
         (rule(any=["a"], look_in=[]), "look_in is empty"),
         (rule(any=["a"], look_in=["bodies"]), "unknown; allowed: body, subject, headers, attachments, markup"),
-        (rule(any=["a"], action="repair"), "found.action: repair is for infected parts alone"),
+        (rule(any=["a"], action="repair"), "content.rules.found.action = 'repair': repair is for infected parts alone"),
         (rule(any=["a"]) + 'rules_off = ["lost"]', "rules_off names 'lost', which is no rule; allowed: found"),
         (rule(any=["a", "b", "c"]) + "max_terms = 2", "rules.found has 3 terms; allowed: max_terms = 2"),
         (

@@ -57,9 +57,11 @@ def structure(kind: type[T], table: Mapping[str, Any], key: str, source: str) ->
             found.append(Problem(where, f"is another name of {name}, which is set too; write one of them"))
             continue
         try:
-            values[name] = read(value, fields[name].type)
+            values[name] = _read_setting(value, fields[name].type, where, source)
             if fields[name].validator is not None:
                 cast(Any, fields[name].validator)(None, fields[name], values[name])
+        except ConfigError as error:
+            found += error.problems
         except (ValueError, TypeError, AttributeError, BaseValidationError, StructureHandlerNotFoundError) as error:
             shown = "" if _is_secret(fields[name].type) else _show(value)
             found += [Problem(where, text, shown) for text in _texts_of(error)]
@@ -71,6 +73,32 @@ def structure(kind: type[T], table: Mapping[str, Any], key: str, source: str) ->
         return kind(**values)
     except (ValueError, TypeError) as error:
         raise ConfigError(source, [Problem(key, str(error))]) from error
+
+
+def _read_setting(value: Any, kind: Any, where: str, source: str) -> Any:
+    """The value of one setting; raises ConfigError for problems inside tables of settings, each under its own key."""
+    if is_settings(kind):
+        return structure(kind, _table(value), where, source)
+    if get_origin(kind) is not dict or not is_settings(get_args(kind)[1]):
+        return read(value, kind)
+    tables: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, table in _table(value).items():
+        try:
+            tables[key] = _read_setting(table, get_args(kind)[1], f"{where}.{key}", source)
+        except ConfigError as error:
+            problems += error.problems
+        except ValueError as error:
+            problems.append(Problem(f"{where}.{key}", str(error)))
+    if problems:
+        raise ConfigError(source, problems)
+    return tables
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{_show(value)} is not a table; write it as {{ key = value }}")
+    return value
 
 
 def read(value: Any, kind: Any) -> Any:
@@ -88,9 +116,7 @@ def _check_shape(value: Any, kind: Any) -> None:
         for item in value:
             _check_shape(item, arguments[0])
     elif origin is dict:
-        if not isinstance(value, dict):
-            raise ValueError(f"{_show(value)} is not a table; write it as {{ key = value }}")
-        for item in value.values():
+        for item in _table(value).values():
             _check_shape(item, arguments[1])
 
 
@@ -151,10 +177,8 @@ def _action(value: object, kind: type[Action]) -> Action:
 
 def _nested(value: object, kind: Any) -> Any:
     """A table that is a settings class of its own; problems name the key inside the table."""
-    if not isinstance(value, dict):
-        raise ValueError(f"{_show(value)} is not a table")
     try:
-        return structure(kind, value, "", "")
+        return structure(kind, _table(value), "", "")
     except ConfigError as error:
         raise ValueError("; ".join(str(problem) for problem in error.problems)) from error
 

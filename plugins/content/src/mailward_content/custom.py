@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from attrs import frozen
 
 from mailward import Action, Message, PartAction, Scan, Template, setting
+from mailward_content.actions import is_action
 from mailward_content.attachment import Reach, listed, target
 from mailward_content.language import Mode, Term, parse_statement, parse_term, split_terms
 from mailward_content.matcher import Matcher
@@ -32,7 +33,9 @@ class RuleSettings:
     none: tuple[str, ...] = setting((), help="terms of which none may occur, or the rule is not violated")
     look_in: tuple[Place, ...] = setting((Place.BODY,), help="where the terms are looked for, taken together")
     case_sensitive: bool = setting(False, help="whether upper and lower case differ")
-    action: Action | None = setting(None, help="what happens where the rule is violated; not set: on_rule")
+    action: Action | None = setting(
+        None, validator=is_action, help="what happens where the rule is violated; not set: on_rule"
+    )
     text: Template | None = setting(None, help="text of a placeholder; not set: rule_text")
 
     def __attrs_post_init__(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import ahocorasick
 import re2
 
-from mailward_content.language import ANY_ONE, Term
+from mailward_content.language import ANY_ONE, Term, quiet
 
 SET_BYTES = 64 * 1024 * 1024
 """Memory that the set of regular expressions may take; beyond that each is asked by itself."""
@@ -28,7 +28,7 @@ class Matcher:
     """Which of ``terms`` occur in a text; terms are named by their place in the sequence."""
 
     def __init__(self, terms: Sequence[Term]) -> None:
-        """Compile the terms. Raises ValueError that names a regular expression which is none."""
+        """Compile the terms."""
         numbered = list(enumerate(terms))
         self._folded = _Plain([(n, term) for n, term in numbered if not term.regex and not term.cased])
         self._cased = _Plain([(n, term) for n, term in numbered if not term.regex and term.cased])
@@ -123,11 +123,10 @@ class _Regexes:
     """Regular expressions as one set of RE2."""
 
     def __init__(self, terms: Sequence[tuple[int, Term]]) -> None:
-        options = re2.Options()
+        options = quiet()
         options.max_mem = SET_BYTES
-        options.log_errors = False
         self._numbers = [number for number, _ in terms]
-        self._single = [_expression(term, options) for _, term in terms]
+        self._single = [re2.compile(term.regex, options) for _, term in terms]
         self._set = re2.Set.SearchSet(options)
         for _, term in terms:
             self._set.Add(term.regex)
@@ -144,11 +143,3 @@ class _Regexes:
             places = {place for place, single in enumerate(self._single) if single.search(data)}
         places.discard(len(self._numbers))
         return {self._numbers[place] for place in places}
-
-
-def _expression(term: Term, options: Any) -> Any:
-    try:
-        return re2.compile(term.regex, options)
-    except re2.error as error:
-        reason = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else error
-        raise ValueError(f"{term.written!r} is not a regular expression of RE2: {reason}") from error

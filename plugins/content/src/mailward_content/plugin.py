@@ -21,7 +21,6 @@ from mailward import (
     Scan,
     Sender,
     Session,
-    Template,
     edits_of,
     hookimpl,
 )
@@ -32,7 +31,7 @@ from mailward_content.rule import Hit, Rule
 from mailward_content.settings import ContentSettings
 from mailward_content.size import Size
 from mailward_content.unopened import Unopened
-from mailward_content.words import Told, filled
+from mailward_content.words import Told, filled, own_text
 
 
 class ContentFilter(Plugin):
@@ -118,7 +117,7 @@ class ContentFilter(Plugin):
         """The action of the hit, the text of its placeholder filled in."""
         if not isinstance(hit.action, Placeholder):
             return hit.action
-        template = Template(hit.action.text) if hit.action.text else hit.text
+        template = own_text(hit.action.text) if hit.action.text else hit.text
         part = message.part(hit.part) if hit.part else None
         told = Told(hit, message, part, scan, self.context.hostname, self.context.clock.time())
         return Placeholder(text=filled(template, told))

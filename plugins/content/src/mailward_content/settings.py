@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jinja2
 from attrs import frozen
 
 from mailward import (
@@ -13,13 +12,12 @@ from mailward import (
     Deliver,
     Drop,
     Masks,
-    Placeholder,
     Reject,
-    Repair,
     Template,
     between,
     setting,
 )
+from mailward_content.actions import check_action, is_action, is_filter_action
 from mailward_content.attachment import Reach
 from mailward_content.custom import RULE_TEXT, RuleSettings
 from mailward_content.direction import network
@@ -31,30 +29,6 @@ from mailward_content.marks import Marks
 from mailward_content.size import SIZE_TEXT, TOO_LARGE
 from mailward_content.subjects import PREFIXES, SUBJECT_TEXT
 from mailward_content.unopened import ENCRYPTED_TEXT, UNPROCESSABLE_TEXT
-
-
-def check_action(action: Action | None) -> None:
-    """Raise ValueError for what no content rule can do, and for a placeholder whose text is no template."""
-    if isinstance(action, Repair):
-        raise ValueError("repair is for infected parts alone; allowed: every other action")
-    _check_text(action)
-
-
-def _check_text(action: Action | None) -> None:
-    if isinstance(action, Placeholder):
-        try:
-            Template(action.text)
-        except jinja2.TemplateSyntaxError as error:
-            raise ValueError(f"text of placeholder, line {error.lineno}: {error.message}") from error
-
-
-def _action(instance: object, attribute: Any, action: Action | None) -> None:
-    check_action(action)
-
-
-def _filter_action(instance: object, attribute: Any, action: Action) -> None:
-    """KAV-ACT-01 allows cure for what is filtered; it is nothing but letting it through."""
-    _check_text(action)
 
 
 def _limit_actions(instance: object, attribute: Any, actions: dict[str, Action]) -> None:
@@ -69,14 +43,6 @@ def _file_masks(instance: object, attribute: Any, masks: Masks) -> None:
     check_masks(masks)
 
 
-def _rules(instance: object, attribute: Any, rules: dict[str, RuleSettings]) -> None:
-    for name, rule in rules.items():
-        try:
-            check_action(rule.action)
-        except ValueError as error:
-            raise ValueError(f"{name}.action: {error}") from error
-
-
 def _networks(instance: object, attribute: Any, texts: tuple[str, ...]) -> None:
     for text in texts:
         network(text)
@@ -89,7 +55,7 @@ class ContentSettings:
     block_size: bool = setting(False, help="whether messages are judged by their size")
     max_size_mb: int = setting(50, validator=between(1, 2048), help="largest message, in whole MB")
     on_size: Action = setting(
-        Reject(TOO_LARGE), validator=_action, help="what happens to a larger one; reject refuses it while it comes"
+        Reject(TOO_LARGE), validator=is_action, help="what happens to a larger one; reject refuses it while it comes"
     )
     size_text: Template = setting(
         Template(SIZE_TEXT), help="text of a placeholder in place of a message that is too large"
@@ -100,7 +66,7 @@ class ContentSettings:
     subject_prefixes: tuple[str, ...] = setting(
         PREFIXES, help="words of answers and forwards that may stand before a subject"
     )
-    on_subject: Action = setting(Drop(), validator=_action, help="what happens to a message with such a subject")
+    on_subject: Action = setting(Drop(), validator=is_action, help="what happens to a message with such a subject")
     subject_text: Template = setting(
         Template(SUBJECT_TEXT), help="text of a placeholder in place of a message with such a subject"
     )
@@ -108,13 +74,13 @@ class ContentSettings:
     block_names: bool = setting(False, help="whether attachments are judged by their file names")
     names: Masks = setting(Masks(DEFAULT_NAMES), validator=_file_masks, help="file names that are not let through")
     names_except: Masks = setting(Masks(), help="file names that are let through all the same")
-    on_name: Action = setting(Delete(), validator=_action, help="what happens to an attachment with such a name")
+    on_name: Action = setting(Delete(), validator=is_action, help="what happens to an attachment with such a name")
     name_text: Template = setting(Template(NAME_TEXT), help="text of a placeholder that has none of its own")
 
     block_types: bool = setting(False, help="whether attachments are judged by their types, declared and detected")
     types: Masks = setting(Masks(DEFAULT_TYPES), help="media types that are not let through")
     types_except: Masks = setting(Masks(), help="media types that are let through all the same")
-    on_type: Action = setting(Delete(), validator=_action, help="what happens to an attachment of such a type")
+    on_type: Action = setting(Delete(), validator=is_action, help="what happens to an attachment of such a type")
     type_text: Template = setting(Template(TYPE_TEXT), help="text of a placeholder that has none of its own")
 
     in_archives: Reach = setting(
@@ -134,14 +100,14 @@ class ContentSettings:
     )
     on_filtered: Action = setting(
         Deliver(),
-        validator=_filter_action,
+        validator=is_filter_action,
         help="what happens to what is filtered; deliver lets it through without a scan for viruses",
     )
     filtered_text: Template = setting(Template(FILTER_TEXT), help="text of a placeholder that has none of its own")
 
     limits: Maxima = setting(factory=Maxima, help="container limits, tighter than those of the section [limits]")
     on_limit: Action | None = setting(
-        None, validator=_action, help="what happens over a container limit; not set: limit in [disposition]"
+        None, validator=is_action, help="what happens over a container limit; not set: limit in [disposition]"
     )
     on_limits: dict[str, Action] = setting(
         factory=dict, validator=_limit_actions, help="other actions for single limits, by name: also those of [limits]"
@@ -150,20 +116,20 @@ class ContentSettings:
 
     on_encrypted: Action | None = setting(
         Delete(),
-        validator=_action,
+        validator=is_action,
         help="what happens to an attachment with encrypted content; not set: unchecked in [disposition]",
     )
     on_encrypted_mail: Action | None = setting(
-        None, validator=_action, help="what happens to S/MIME and OpenPGP mail; not set: unchecked in [disposition]"
+        None, validator=is_action, help="what happens to S/MIME and OpenPGP mail; not set: unchecked in [disposition]"
     )
     encrypted_text: Template = setting(
         Template(ENCRYPTED_TEXT), help="text of a placeholder in place of what is encrypted"
     )
     on_unprocessable: Action | None = setting(
-        None, validator=_action, help="what happens to what cannot be opened; not set: unchecked in [disposition]"
+        None, validator=is_action, help="what happens to what cannot be opened; not set: unchecked in [disposition]"
     )
     on_malformed: Action | None = setting(
-        None, validator=_action, help="what happens to malformed MIME that was opened all the same; not set: nothing"
+        None, validator=is_action, help="what happens to malformed MIME that was opened all the same; not set: nothing"
     )
     unprocessable_text: Template = setting(
         Template(UNPROCESSABLE_TEXT), help="text of a placeholder in place of what cannot be processed"
@@ -171,10 +137,10 @@ class ContentSettings:
 
     scan_text: bool = setting(True, help="whether custom rules look into messages at all")
     rules: dict[str, RuleSettings] = setting(
-        factory=dict, validator=_rules, help="custom rules by name, each a table [content.rules.NAME]"
+        factory=dict, help="custom rules by name, each a table [content.rules.NAME]"
     )
     rules_off: tuple[str, ...] = setting((), help="names of rules that are not applied, for policies")
-    on_rule: Action = setting(Drop(), validator=_action, help="what happens where a rule without action is violated")
+    on_rule: Action = setting(Drop(), validator=is_action, help="what happens where a rule without action is violated")
     rule_text: Template = setting(Template(RULE_TEXT), help="text of a placeholder that has none of its own")
     max_rules: int = setting(100, validator=between(1, 100_000), help="most rules that may be enabled")
     max_terms: int = setting(50, validator=between(1, 10_000), help="most terms that one rule may have")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from time import localtime, strftime
 
 from attrs import frozen
@@ -67,6 +68,12 @@ NAMES: dict[str, Callable[[Told], str]] = {
     "TIME": lambda told: strftime("%H:%M:%S", localtime(told.now)),
 }
 """Every name, and how it is worked out. Recipients are those that the header shows, never the envelope's."""
+
+
+@lru_cache(maxsize=256)
+def own_text(source: str) -> Template:
+    """The text of an action as a template, compiled once."""
+    return Template(source)
 
 
 def filled(template: Template, told: Told) -> str:
