@@ -12,15 +12,21 @@ import quopri
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import frozen
 
 from mailward import Address, Copy, Engine, Envelope, Recipient, Sender
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from scanners.icap import start_icap
 
 # In pieces, so that no file of the project is itself a hit.
 EICAR = b"".join((b"X5O!P%@AP[4\\PZX54(P^)7", b"CC)7}$EICAR-STAND", b"ARD-ANTIVIRUS-TEST-", b"FILE!$H+H*"))
@@ -212,5 +218,13 @@ def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningClamd]:
 def own_clamd(tmp_path: Path) -> Iterator[RunningClamd]:
     """A clamd that the test may stop."""
     running = start_clamd(tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def icap(tmp_path_factory: pytest.TempPathFactory, clamd: RunningClamd) -> Iterator[Any]:
+    """One c-icap that asks the clamd of all tests."""
+    running = start_icap(tmp_path_factory.mktemp("icap"), clamd.path)
     yield running
     running.stop()

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from mailward import Kind, Message, Part
-from mailward_antivirus import Clamd, ClamdServer, Fault, Report, ScanStatus
+from mailward_antivirus import Fault, Report, ScanStatus
+from mailward_antivirus.clamd import ClamdServer
 from mailward_antivirus.clamd_address import ClamdAddress
+from mailward_antivirus.remote import Remote
 
 SAMPLE = b"a sample that only the test's clamd knows; " * 3
 
@@ -23,7 +25,7 @@ def leaf(content: bytes) -> Part:
 
 def scanned(clamd: Any, content: bytes, **more: Any) -> Report:
     async def run() -> Report:
-        engine = Clamd((ClamdServer(ClamdAddress(path=str(clamd.path))),), **more)
+        engine = Remote("clamd", (ClamdServer(ClamdAddress(path=str(clamd.path))),), **more)
         try:
             return await engine.scan(leaf(content))
         finally:

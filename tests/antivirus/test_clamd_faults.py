@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mailward import Engine, Envelope, Kind, Message, Part
-from mailward_antivirus import ClamdServer, Fault, Report, ScanStatus
+from mailward_antivirus import Fault, Report, ScanStatus
+from mailward_antivirus.clamd import ClamdServer
 from mailward_antivirus.clamd_address import ClamdAddress
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -114,7 +115,7 @@ def scanned(handler: Handler, content: bytes = b"harmless", timeout_s: float = 0
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        clamd = ClamdServer(ClamdAddress(host="127.0.0.1", port=port), timeout_s)
+        clamd = ClamdServer(ClamdAddress(host="127.0.0.1", port=port), timeout_s=timeout_s)
         try:
             return await clamd.scan(leaf(content))
         finally:
@@ -180,7 +181,8 @@ def test_equal_content_is_sent_once_and_told_of_every_part(mails: Any, tmp_path:
     sent: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await command(reader)
+        if await command(reader) == b"zVERSION\0":
+            return writer.close()
         sent.append(await content_of(reader))
         writer.write(b"1: stream: Same FOUND\0" if sent[-1] == b"same" else b"1: stream: OK\0")
         writer.close()

@@ -23,7 +23,6 @@ Lower modules first: report · rules, settings · definitions · engine · cache
 module an engine · scanning, repairing, remedy · equipment, supply · plugin.
 """
 
-from mailward_antivirus.clamd import Clamd, ClamdServer
 from mailward_antivirus.engine import Engine, Repairer, Surroundings, Treatment
 from mailward_antivirus.plugin import Antivirus
 from mailward_antivirus.report import Fault, Report, ScanStatus, Trait
@@ -35,8 +34,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Antivirus",
     "AntivirusSettings",
-    "Clamd",
-    "ClamdServer",
     "Engine",
     "Fault",
     "Repairer",

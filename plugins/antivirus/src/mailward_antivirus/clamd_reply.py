@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 
-from mailward_antivirus.report import CLEAR, Fault, Report, ScanStatus, unchecked
+from mailward_antivirus.names import named
+from mailward_antivirus.report import CLEAR, Fault, Report, unchecked
 
 _FOUND = re.compile(r"stream: ([!-~](?:[ -~]*[!-~])?) FOUND")
 _ERROR = re.compile(r"([ -~]+) ERROR")
@@ -19,10 +20,6 @@ _TOO_LARGE = "size limit exceeded"
 _OWN_TROUBLE = "Can't "
 """How libclamav begins its texts for out of memory, no temporary file, disk full: trouble of the scanner's own."""
 
-_LIMITS = "Heuristics.Limits.Exceeded"
-_ENCRYPTED = "Heuristics.Encrypted"
-_WITHOUT_SIGNATURE = ("Heuristics.", "PUA.")
-
 
 def parse(reply: bytes) -> Report:
     """The report that ``reply`` (without its final NUL) is."""
@@ -30,20 +27,10 @@ def parse(reply: bytes) -> Report:
     if text == "stream: OK":
         return CLEAR
     if found := _FOUND.fullmatch(text):
-        return _named(_EXTENDED.sub("", found[1]) or found[1])
+        return named(_EXTENDED.sub("", found[1]) or found[1])
     if error := _ERROR.fullmatch(text):
         return _error(error[1])
     return unchecked(Fault.SCANNER, f"answer of clamd not understood: {text[:80]!r}")
-
-
-def _named(name: str) -> Report:
-    if name.startswith(_LIMITS):
-        return unchecked(Fault.LIMIT, "over a limit of the scanner", name)
-    if name.startswith(_ENCRYPTED):
-        return Report(ScanStatus.PROTECTED, name, "encrypted, so not scanned")
-    if name.startswith(_WITHOUT_SIGNATURE):
-        return Report(ScanStatus.SUSPICIOUS, name, "suspicious without a signature")
-    return Report(ScanStatus.INFECTED, name)
 
 
 def _error(text: str) -> Report:

@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from attrs import field, frozen
 
 from mailward import Masks
-from mailward_antivirus import clamd, signatures
+from mailward_antivirus import clamd, command, icap, signatures, yara
 from mailward_antivirus.definitions import NO_DEFINITIONS, Definitions
 from mailward_antivirus.disarm import repairer
 from mailward_antivirus.engine import Engine, EngineFactory, Repairer, RepairerFactory, Surroundings
 from mailward_antivirus.heuristics import engine as heuristics
 from mailward_antivirus.massmailer import mass_mailers
 
-ENGINES: tuple[EngineFactory, ...] = (signatures.make, heuristics.make, clamd.make)
+ENGINES: tuple[EngineFactory, ...] = (
+    signatures.make,
+    yara.make,
+    heuristics.make,
+    command.make,
+    clamd.make,
+    icap.make,
+)
 """In the order in which they are asked: what is cheap and sure first."""
 
 REPAIRERS: tuple[RepairerFactory, ...] = (repairer.make,)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 from mailward import Check
-from mailward_antivirus.clamd import Clamd
 from mailward_antivirus.heuristics.level import Level
 from mailward_antivirus.heuristics.libraries import missing
+from mailward_antivirus.remote import Remote
 from mailward_antivirus.signatures import Signatures
 from mailward_antivirus.supply import Supply
 
@@ -17,13 +17,13 @@ async def checks(supply: Supply) -> AsyncIterator[Check]:
     known = scanners = 0
     unsupported: tuple[tuple[str, int], ...] = ()
     for engine in supply.equipment.engines:
-        if isinstance(engine, Clamd):
+        if isinstance(engine, Remote):
             for server in engine.servers:
                 scanners += 1
-                up = await server.answers_ping()
-                detail = f"clamd at {server.address} {'answers' if up else 'does not answer'}"
-                advice = "start clamd, or correct antivirus.clamd; while no clamd answers, on_unavailable applies"
-                yield Check("clamd", up, detail, advice)
+                up = await server.well()
+                detail = f"{engine.name} at {server} {'answers' if up else 'does not answer'}"
+                advice = f"start it, or correct antivirus.{engine.name}; while none answers, on_unavailable applies"
+                yield Check(engine.name, up, detail, advice)
         elif isinstance(engine, Signatures):
             known, unsupported = len(engine.known), engine.known.unsupported
     detail = f"{known} signatures{' and the EICAR test file' if supply.settings.eicar else ''}"

@@ -61,7 +61,7 @@ class Antivirus(Plugin):
     @property
     def needs_network(self) -> bool:
         """Whether an engine speaks to another host, or by TCP to this one: the process needs the network then."""
-        return any(ClamdAddress.parse(text).host for text in self.settings.clamd)
+        return bool(self.settings.icap) or any(ClamdAddress.parse(text).host for text in self.settings.clamd)
 
     @hookimpl
     def reload(self) -> None:

@@ -23,7 +23,9 @@ from mailward import (
 )
 from mailward_antivirus import rules
 from mailward_antivirus.clamd_address import addresses
+from mailward_antivirus.command_settings import CommandSettings
 from mailward_antivirus.heuristics.level import Level
+from mailward_antivirus.icap_message import services
 from mailward_antivirus.rules import Choice, Use
 
 REPLACEMENT = (
@@ -113,4 +115,28 @@ class AntivirusSettings:
         ByteSize(100 * 1024 * 1024),
         validator=between(1024, 4 * 1024**3),
         help="larger parts are not sent to clamd and count as unchecked; never more than clamd's own limits",
+    )
+    icap: tuple[str, ...] = setting(
+        (), validator=services, help="ICAP services in order of preference: icap://host:port/service"
+    )
+    icap_timeout_s: Seconds = setting(
+        Seconds(30.0), validator=between(0.1, 3600), help="time for one part at the ICAP service; then it is unchecked"
+    )
+    icap_max_bytes: ByteSize = setting(
+        ByteSize(100 * 1024 * 1024),
+        validator=between(1024, 4 * 1024**3),
+        help="larger parts are not sent to the ICAP service and count as unchecked",
+    )
+    icap_preview: bool = setting(
+        False, help="send the first bytes alone where the service wants that, and believe it where it wants no more"
+    )
+    commands: tuple[CommandSettings, ...] = setting((), help="command-line scanners")
+    yara: tuple[Path, ...] = setting((), help="files of YARA rules (needs yara-x)")
+    yara_timeout_s: Seconds = setting(
+        Seconds(10.0), validator=between(1, 600), help="time for the rules on one part, in whole seconds"
+    )
+    yara_max_bytes: ByteSize = setting(
+        ByteSize(64 * 1024 * 1024),
+        validator=between(1024, 1024**3),
+        help="larger parts count as unchecked by the rules",
     )

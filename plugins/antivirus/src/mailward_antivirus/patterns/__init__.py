@@ -4,11 +4,13 @@ body        the hexadecimal body: bytes, wildcards, alternatives, gaps → runs 
 signature   a line of an .ndb file: name, target, offset, body
 executable  where the entry point and the sections of PE and ELF files stand
 place       where a signature may begin in one content, by its offset
-matcher     all signatures together: one Aho-Corasick pass over pieces, then a look around each hit
+passes      the one pass over the pieces of all signatures
+matcher     all signatures together: the pass, then a look around each hit
 """
 
 from mailward_antivirus.patterns.body import PatternError, Unsupported
-from mailward_antivirus.patterns.matcher import Found, PatternSet, TooManyHits
+from mailward_antivirus.patterns.matcher import Found, PatternSet
+from mailward_antivirus.patterns.passes import TooManyHits
 from mailward_antivirus.patterns.signature import Signature, parse_line
 
 __all__ = ["Found", "PatternError", "PatternSet", "Signature", "TooManyHits", "Unsupported", "parse_line"]

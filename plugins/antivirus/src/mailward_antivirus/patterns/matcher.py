@@ -1,6 +1,6 @@
-"""All signatures together: one Aho-Corasick pass over their pieces, and a look around each hit.
+"""All signatures together: one pass over their pieces, and a look around each hit.
 
-The pass runs at the speed of C over decoded content, in windows that overlap by as much as a run can
+The pass runs at the speed of C or Rust over decoded content, in windows that overlap by as much as a run can
 span, so memory is bounded whatever the size. A hit on the piece of a run's anchor is looked at: the atoms
 before and after it, within their gaps. Runs of one signature are met in order: of two ways to match a run
 the one that ends first is taken, which loses nothing, since all that follows only has to come later.
@@ -12,22 +12,16 @@ looked at, as too much to check: never as clear.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import ahocorasick
 from attrs import define, field, frozen
 
 from mailward_antivirus.patterns.body import Atom, Body, Run
+from mailward_antivirus.patterns.passes import MAX_HITS, Pass, TooManyHits, make_pass
 from mailward_antivirus.patterns.place import Surface
 from mailward_antivirus.patterns.signature import Signature
 
-MAX_HITS = 200_000
 MAX_LOOKED_BYTES = 256 * 1024**2
-
-
-class TooManyHits(Exception):
-    """The content holds so many pieces of signatures that it was not checked to its end."""
 
 
 @frozen
@@ -54,61 +48,56 @@ class _Anchor:
     run: int
 
 
+MakePass = Callable[[Mapping[bytes, tuple[_Anchor, ...]]], Pass[tuple[_Anchor, ...]]]
+
+
 @define(eq=False)
 class PatternSet:
     """The signatures, ready to be asked. Build it with `PatternSet.of`."""
 
     _variants: Sequence[_Variant]
-    _automaton: Any
+    _finder: Pass[tuple[_Anchor, ...]] | None
     _before: int
     _after: int
     count: int
 
     @classmethod
-    def of(cls, signatures: Iterable[Signature]) -> PatternSet:
-        """Compile ``signatures``."""
+    def of(cls, signatures: Iterable[Signature], make: MakePass = make_pass) -> PatternSet:
+        """Compile ``signatures``; ``make`` makes the pass."""
         known = tuple(signatures)
         variants = tuple(_Variant(signature, body) for signature in known for body in signature.bodies)
-        pieces: dict[str, list[_Anchor]] = {}
+        pieces: dict[bytes, list[_Anchor]] = {}
         before = after = 0
         for number, variant in enumerate(variants):
             for place, run in enumerate(variant.body.runs):
                 atom = run.atoms[run.anchor]
-                pieces.setdefault(atom.piece.decode("latin-1"), []).append(_Anchor(number, place))
+                pieces.setdefault(atom.piece, []).append(_Anchor(number, place))
                 before = max(before, run.before + atom.piece_at + len(atom.piece))
                 after = max(after, run.after)
-        return cls(variants, _automaton(pieces) if pieces else None, before, after, len(known))
+        owners = {piece: tuple(anchors) for piece, anchors in pieces.items()}
+        return cls(variants, make(owners) if owners else None, before, after, len(known))
 
     def __len__(self) -> int:
         return self.count
 
     def find(self, chunks: Iterable[bytes], surface: Surface) -> Found | None:
         """The first signature found in the content that ``chunks`` are. Raises TooManyHits."""
-        if self._automaton is None:
+        if self._finder is None:
             return None
         search = _Search(self._variants, surface)
         carried, base, seen = b"", 0, 0
         for chunk, last in _with_last(chunks):
             data = carried + chunk if carried else chunk
             limit = len(data) if last else max(0, len(data) - self._after)
-            text = data.decode("latin-1")
-            for end, anchors in self._automaton.iter(text):
-                if end >= limit:
+            for end, anchors in self._finder.hits(data):
+                if end > limit:
                     break
-                if base + end >= seen and (found := search.hit(data, base, end + 1, anchors)):
+                if base + end > seen and (found := search.hit(data, base, end, anchors)):
                     return found
             seen = base + limit
             keep = min(len(data), self._before + self._after + 1)
             carried, base = data[len(data) - keep :], base + len(data) - keep
         return None
-
-
-def _automaton(pieces: dict[str, list[_Anchor]]) -> Any:
-    made = ahocorasick.Automaton()
-    for piece, anchors in pieces.items():
-        made.add_word(piece, tuple(anchors))
-    made.make_automaton()
-    return made
 
 
 def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

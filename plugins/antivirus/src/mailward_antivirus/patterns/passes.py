@@ -1,0 +1,93 @@
+"""The one pass: where the pieces of all signatures stand in a stretch of content.
+
+Two automata do the same. yara-x, where it is installed, looks at about a gigabyte a second; pyahocorasick, which
+is always there, at some tens of megabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from threading import get_ident
+from typing import Any, Generic, Protocol, TypeVar
+
+import ahocorasick
+
+MAX_HITS = 200_000
+"""As many hits in one content are looked at."""
+
+_PIECES_A_RULE = 200
+T = TypeVar("T", covariant=True)
+
+
+class TooManyHits(Exception):
+    """The content holds so many pieces of signatures that it was not checked to its end."""
+
+
+class Pass(Protocol[T]):
+    """Finds pieces, each with what belongs to it."""
+
+    def hits(self, data: bytes) -> Iterator[tuple[int, T]]:
+        """The end of each piece in ``data`` (bytes) and what belongs to it, in order. Raises TooManyHits."""
+        ...
+
+
+class AhoPass(Generic[T]):
+    """By pyahocorasick."""
+
+    def __init__(self, pieces: Mapping[bytes, T]) -> None:
+        self._automaton: Any = ahocorasick.Automaton()
+        for piece, owner in pieces.items():
+            self._automaton.add_word(piece.decode("latin-1"), owner)
+        self._automaton.make_automaton()
+
+    def hits(self, data: bytes) -> Iterator[tuple[int, T]]:
+        """See `Pass`."""
+        for last, owner in self._automaton.iter(data.decode("latin-1")):
+            yield last + 1, owner
+
+
+class YaraPass(Generic[T]):
+    """By yara-x: each piece is a pattern of a rule. ImportError where it is not installed."""
+
+    def __init__(self, pieces: Mapping[bytes, T]) -> None:
+        import yara_x
+
+        self._scanner_type = yara_x.Scanner
+        compiler = yara_x.Compiler()
+        listed = list(pieces)
+        for start in range(0, len(listed), _PIECES_A_RULE):
+            stop = min(start + _PIECES_A_RULE, len(listed))
+            patterns = "\n".join(f"$p{number} = {{ {listed[number].hex(' ')} }}" for number in range(start, stop))
+            compiler.add_source(f"rule r{start} {{ strings: {patterns} condition: any of them }}")
+        self._rules = compiler.build()
+        self._owners = {f"$p{number}": pieces[piece] for number, piece in enumerate(listed)}
+        self._scanners: tuple[int, Any] = (0, None)
+
+    def hits(self, data: bytes) -> Iterator[tuple[int, T]]:
+        """See `Pass`."""
+        found: list[tuple[int, str]] = []
+        for rule in self._scanner().scan(data).matching_rules:
+            for pattern in rule.patterns:
+                found += [(match.offset + match.length, pattern.identifier) for match in pattern.matches]
+                if len(found) > MAX_HITS:
+                    raise TooManyHits(f"more than {MAX_HITS} pieces of signatures")
+        found.sort()
+        for end, identifier in found:
+            yield end, self._owners[identifier]
+
+    def _scanner(self) -> Any:
+        """A scanner belongs to the thread that made it; definitions are loaded in another one than they are used in."""
+        thread, scanner = self._scanners
+        if scanner is None or thread != get_ident():
+            scanner = self._scanner_type(self._rules)
+            scanner.max_matches_per_pattern(MAX_HITS + 1)
+            self._scanners = (get_ident(), scanner)
+        return scanner
+
+
+def make_pass(pieces: Mapping[bytes, T]) -> Pass[T]:
+    """The faster of the two that can be had."""
+    try:
+        return YaraPass(pieces)
+    except ImportError:
+        return AhoPass(pieces)

@@ -1,0 +1,1 @@
+"""Scanners of the tests: real ones started, and ones that misbehave."""
