@@ -57,7 +57,6 @@ class ScanCache:
 
     _map: mmap.mmap
     _buckets: int
-    _row_at: int
 
     @classmethod
     def open(cls, path: Path, max_bytes: int) -> ScanCache:
@@ -67,8 +66,7 @@ class ScanCache:
             _make(path, size)
         with path.open("r+b") as file:
             mapped = mmap.mmap(file.fileno(), size)
-        row_at = _ROWS_AT + os.getpid() % _ROWS * _ROW.size
-        return cls(mapped, (size - _HEADER_BYTES) // _BUCKET_BYTES, row_at)
+        return cls(mapped, (size - _HEADER_BYTES) // _BUCKET_BYTES)
 
     def key(self, content_sha256: str, engine: str, version: str) -> bytes:
         """The key of one answer: ``content_sha256`` in hex, the engine's name, and its definitions and options."""
@@ -110,8 +108,9 @@ class ScanCache:
         return _HEADER_BYTES + int.from_bytes(key[:8], "little") % self._buckets * _BUCKET_BYTES
 
     def _count(self, hits: int = 0, misses: int = 0, stored: int = 0) -> None:
-        before = _ROW.unpack_from(self._map, self._row_at)
-        _ROW.pack_into(self._map, self._row_at, before[0] + hits, before[1] + misses, before[2] + stored)
+        at = _ROWS_AT + os.getpid() % _ROWS * _ROW.size
+        before = _ROW.unpack_from(self._map, at)
+        _ROW.pack_into(self._map, at, before[0] + hits, before[1] + misses, before[2] + stored)
 
 
 def _is_whole(path: Path, size: int) -> bool:

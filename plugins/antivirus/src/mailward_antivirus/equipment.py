@@ -13,6 +13,7 @@ from mailward_antivirus.disarm import repairer
 from mailward_antivirus.engine import Engine, EngineFactory, Repairer, RepairerFactory, Surroundings
 from mailward_antivirus.heuristics import engine as heuristics
 from mailward_antivirus.massmailer import mass_mailers
+from mailward_antivirus.signatures import Signatures
 
 ENGINES: tuple[EngineFactory, ...] = (
     signatures.make,
@@ -36,6 +37,11 @@ class Equipment:
     repairers: Sequence[Repairer] = ()
     mass_mailers: Masks = field(factory=Masks)
     definitions: Definitions = NO_DEFINITIONS
+
+    @property
+    def keeps(self) -> bool:
+        """Whether any engine's answers may be kept."""
+        return any(not isinstance(engine, Signatures) or engine.known.digest for engine in self.engines)
 
 
 def equip(surroundings: Surroundings) -> Equipment:

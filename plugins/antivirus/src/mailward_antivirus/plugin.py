@@ -9,22 +9,19 @@ from mailward import (
     Action,
     Check,
     Decision,
-    Delete,
-    DeletePart,
-    Edit,
     Finding,
     Kind,
     Message,
     Part,
     Place,
-    Placeholder,
     Plugin,
     Repair,
     ReplaceContent,
-    ReplacePart,
     Scan,
+    edits_of,
     hookimpl,
 )
+from mailward_antivirus.aftermath import Aftermath
 from mailward_antivirus.clamd_address import ClamdAddress
 from mailward_antivirus.inspection import checks
 from mailward_antivirus.remedy import KINDS, at_root, remedy, unrepaired, with_text
@@ -33,6 +30,7 @@ from mailward_antivirus.report import ScanStatus
 from mailward_antivirus.scanning import Hit, scan_all
 from mailward_antivirus.selection import Selection
 from mailward_antivirus.settings import AntivirusSettings
+from mailward_antivirus.statuses import own
 from mailward_antivirus.supply import Supply
 
 _TO_REPAIR = (Kind.INFECTED, Kind.SUSPICIOUS)
@@ -55,8 +53,12 @@ class Antivirus(Plugin):
         """Load the signatures and make the engines ready; the gateway scans nothing, so it has none."""
         self._selection = Selection.of(self.settings)
         self.supply = Supply(self.settings, self.context)
+        self._aftermath = Aftermath(self.settings, self.context)
+        self._forwarder = None if self.context.place is Place.SCAN else self._aftermath.forwarder()
         if self.context.place is not Place.GATEWAY:
             self.supply.load()
+        if self.context.place is Place.SCAN:
+            self.supply.prepare()
 
     @property
     def needs_network(self) -> bool:
@@ -70,8 +72,18 @@ class Antivirus(Plugin):
             self.supply.load()
 
     @hookimpl
+    async def start(self) -> None:
+        """Begin to send what waits for the central quarantine; tell where nothing can be called clean."""
+        if self._forwarder is not None:
+            self._forwarder.start()
+        if self.supply.problem or self.supply.trouble:
+            self._aftermath.alerts.tell("definitions", self.supply.problem or self.supply.trouble)
+
+    @hookimpl
     async def stop(self) -> None:
         """End the connections that engines keep open."""
+        if self._forwarder is not None:
+            await self._forwarder.stop()
         for engine in self.supply.equipment.engines:
             engine.close()
 
@@ -85,6 +97,8 @@ class Antivirus(Plugin):
     async def scan_message(self, message: Message, scan: Scan) -> list[Finding]:
         """One finding for each part and engine that is not clear, but for what a filter took out (KAV-SCN-06)."""
         equipment = self.supply.refresh()
+        if self.supply.problem or self.supply.trouble:
+            self._aftermath.alerts.tell("definitions", self.supply.problem or self.supply.trouble)
         filtered = scan.filtered
         parts = (part for part in message.walk() if part.path not in filtered)
         hits = await scan_all(equipment.engines, parts, self._selection, self.supply.cache)
@@ -97,12 +111,15 @@ class Antivirus(Plugin):
 
     @hookimpl
     async def disposition(self, message: Message, findings: tuple[Finding, ...], scan: Scan) -> list[Decision]:
-        """Put repaired content in the place of what `scan_message` found repairable (SAV-AV-04)."""
-        wanted = [f for f in findings if f.plugin == self.name and f.kind in _TO_REPAIR and f.action is None]
-        if not wanted:
+        """Put repaired content in the place of what `scan_message` found repairable, then decide on the whole."""
+        if not own(findings, self.name):
             return []
-        parts = {part.path: part for part in message.walk()}
-        return [await self._repair(finding, parts[finding.part]) for finding in wanted]
+        decided = [
+            await self._repair(finding, message.part(finding.part))
+            for finding in findings
+            if finding.plugin == self.name and finding.kind in _TO_REPAIR and finding.action is None
+        ]
+        return [*decided, *self._aftermath.decide(message, findings, decided, scan.envelope)]
 
     @property
     def _workshop(self) -> Workshop:
@@ -142,13 +159,4 @@ class Antivirus(Plugin):
             return Decision(Repair(), (edit,), (finding,), reason=f"{finding.name} repaired: {treatment.detail}")
         action = self._worded(at_root(unrepaired(self.settings, part), part), finding.name, finding.kind, part)
         reason = f"{finding.name} could not be repaired: {treatment.detail}".removesuffix(": ")
-        return Decision(action, _edits(action, part), (finding,), reason=reason)
-
-
-def _edits(action: Action, part: Part) -> tuple[Edit, ...]:
-    match action:
-        case Delete():
-            return (DeletePart(part.path),)
-        case Placeholder(text=text):
-            return (ReplacePart(part.path, text),)
-    return ()
+        return Decision(action, edits_of(action, part.path), (finding,), reason=reason)

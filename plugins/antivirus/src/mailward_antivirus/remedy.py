@@ -15,7 +15,7 @@ KINDS: dict[ScanStatus, Kind] = {
     ScanStatus.SUSPICIOUS: Kind.SUSPICIOUS,
     ScanStatus.PROTECTED: Kind.ENCRYPTED,
     ScanStatus.ERROR: Kind.UNCHECKED,
-    ScanStatus.FILTERED: Kind.UNCHECKED,
+    ScanStatus.FILTERED: Kind.FILTERED,
 }
 """The kind of the finding that a report becomes."""
 
@@ -24,6 +24,7 @@ _REASONS: dict[Kind, str] = {
     Kind.SUSPICIOUS: "it may contain a virus",
     Kind.ENCRYPTED: "it is encrypted and could not be checked for viruses",
     Kind.UNCHECKED: "it could not be checked for viruses",
+    Kind.FILTERED: "it is not checked for viruses",
 }
 
 

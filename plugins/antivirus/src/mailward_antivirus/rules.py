@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 import jinja2
 
@@ -86,6 +87,22 @@ def none_or_between(low: float, high: float) -> Callable[[object, Any, float], N
             raise ValueError(f"out of range; allowed: 0, or {low:g} to {high:g}")
 
     return check
+
+
+def central_to(instance: object, attribute: Any, text: str) -> None:
+    """An https address without a password in it, or a folder."""
+    if "://" in text:
+        url = urlsplit(text)
+        if not text.isprintable() or url.scheme != "https" or not url.hostname or url.username is not None:
+            raise ValueError(f"{text!r} cannot be sent to; allowed: https://host/path, or the path of a folder")
+
+
+def statuses(instance: object, attribute: Any, listed: Sequence[Named]) -> None:
+    """No status twice."""
+    if len(set(listed)) < len(listed):
+        raise ValueError(
+            "names a status twice; allowed: infected, disinfected, suspicious, protected, error, filtered, all"
+        )
 
 
 def texts(actions: Sequence[Action]) -> None:

@@ -1,4 +1,4 @@
-"""Which parts are scanned: by extension (SAV-AV-02, SMS-SCAN-01, IMA-EXT), by name and type (KAV-SCN-06).
+"""Which parts are scanned: by extension (SAV-AV-02, SMS-SCAN-01, IMA-EXT).
 
 A list of extensions speaks of files, and judges members, not containers: a container is opened whatever
 its own extension, unless `open_excluded_containers` is off. Every name that some client may show counts,
@@ -8,9 +8,9 @@ a name are no files and always scanned, unless the list is told to (``""``, file
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import frozen
 
-from mailward import Masks, Part, PartKind
+from mailward import Part, PartKind
 from mailward_antivirus.rules import Choice
 from mailward_antivirus.settings import AntivirusSettings
 
@@ -52,34 +52,22 @@ class Selection:
     choice: Choice = Choice.ALL
     extensions: frozenset[str] = frozenset()
     open_excluded_containers: bool = True
-    scan_names: Masks = field(factory=Masks)
-    skip_names: Masks = field(factory=Masks)
-    scan_types: Masks = field(factory=Masks)
-    skip_types: Masks = field(factory=Masks)
 
     @classmethod
     def of(cls, settings: AntivirusSettings) -> Selection:
         """What the settings say. An empty list of extensions leaves nothing out (IMA-EXT-03)."""
         extensions = _entries(settings.extensions)
-        return cls(
-            settings.scan if settings.extensions else Choice.ALL,
-            extensions,
-            settings.open_excluded_containers,
-            settings.scan_names,
-            settings.skip_names,
-            settings.scan_types,
-            settings.skip_types,
-        )
+        choice = settings.scan if settings.extensions else Choice.ALL
+        return cls(choice, extensions, settings.open_excluded_containers)
 
     @property
     def everything(self) -> bool:
         """Whether no part is left out."""
-        masks = self.scan_names or self.skip_names or self.scan_types or self.skip_types
-        return self.choice is Choice.ALL and not masks
+        return self.choice is Choice.ALL
 
     def reason(self, part: Part) -> str:
         """Why ``part`` is not scanned; empty where it is."""
-        reason = self._own_reason(part)
+        reason = self._by_extension(part)
         if reason or self.open_excluded_containers:
             return reason
         above = part.parent
@@ -88,9 +76,6 @@ class Selection:
                 return f"in {above.path}: {reason}"
             above = above.parent
         return ""
-
-    def _own_reason(self, part: Part) -> str:
-        return self._by_extension(part) or self._by_name(part) or self._by_type(part)
 
     def _by_extension(self, part: Part) -> str:
         if self.choice is Choice.ALL:
@@ -104,26 +89,6 @@ class Selection:
             return "" if self.extensions & (shown | true) else "its extension is not in the list"
         left_out = shown <= self.extensions and (not true or bool(true & self.extensions))
         return "its extension is in the list" if left_out else ""
-
-    def _by_name(self, part: Part) -> str:
-        if not self.scan_names and not self.skip_names:
-            return ""
-        names = [name.text for name in part.names if name.text] or [""]
-        if self.scan_names and not self.scan_names.any(names):
-            return "its name is not in scan_names"
-        if self.skip_names and all(self.skip_names.match(name) for name in names):
-            return "its name is in skip_names"
-        return ""
-
-    def _by_type(self, part: Part) -> str:
-        if not self.scan_types and not self.skip_types:
-            return ""
-        types = [one for one in (part.declared_type, part.detected_type) if one] or [""]
-        if self.scan_types and not self.scan_types.any(types):
-            return "its type is not in scan_types"
-        if self.skip_types and all(self.skip_types.match(one) for one in types):
-            return "its type is in skip_types"
-        return ""
 
 
 def _extension(name: str) -> str:

@@ -8,15 +8,16 @@ from attrs import frozen
 
 from mailward import (
     Action,
+    Address,
     ByteSize,
     Defer,
     Delete,
     Deliver,
     Drop,
     Hold,
-    Masks,
     Repair,
     Seconds,
+    Secret,
     Template,
     between,
     setting,
@@ -26,12 +27,13 @@ from mailward_antivirus.clamd_address import addresses
 from mailward_antivirus.command_settings import CommandSettings
 from mailward_antivirus.heuristics.level import Level
 from mailward_antivirus.icap_message import services
-from mailward_antivirus.rules import Choice, Use
+from mailward_antivirus.rules import Central, Choice, Named, Use
 
 REPLACEMENT = (
     '{{ filename or "A part of this message" }} was removed by {{ hostname }}: '
     "{{ reason }}{% if virus %} ({{ virus }}){% endif %}.\n"
 )
+BODY_TEXT = '{{ filename or "A part of this message" }} {{ done }} by {{ hostname }}: it contained {{ virus }}.\n'
 
 
 @frozen
@@ -72,6 +74,43 @@ class AntivirusSettings:
         Template(REPLACEMENT),
         help="text of a placeholder without one of its own; names: filename, virus, reason, part, hostname",
     )
+    tell_in_body: bool = setting(
+        False, help="say in the body of a message what was taken out of it or repaired (SMS-AV-03)"
+    )
+    body_text: Template = setting(
+        Template(BODY_TEXT), help="text for tell_in_body; names: filename, virus, part, done, hostname"
+    )
+    block: tuple[Named, ...] = setting(
+        (), validator=rules.statuses, help="statuses of which a message is not delivered, whatever is done to its parts"
+    )
+    block_action: Action = setting(Drop(), validator=rules.whole, help="what happens to a message that is blocked")
+    keep_copies: tuple[Named, ...] = setting(
+        (), validator=rules.statuses, help="statuses of which the message as it came is kept, with a record"
+    )
+    quarantine_path: Path = setting(Path(), help="folder of copies of infected messages; empty: in the plugin's store")
+    backup_path: Path = setting(Path(), help="folder of copies of other messages; empty: in the plugin's store")
+    central: Central = setting(
+        Central.NOTHING, help="infected parts that go to the central quarantine: none, those not repaired, or all"
+    )
+    central_to: str = setting(
+        "", validator=rules.central_to, help="the central quarantine: https://host/path, or a folder"
+    )
+    central_token: Secret = setting(Secret(), help="bearer token for the central quarantine")
+    central_ca: Path = setting(Path(), help="file of certificates to trust there; empty: those of the system")
+    central_backlog_bytes: ByteSize = setting(
+        ByteSize(256 * 1024 * 1024),
+        validator=between(1024 * 1024, 2**40),
+        help="most that waits for the central quarantine; what does not fit is not sent, with an event",
+    )
+    outbreak_recipients: tuple[Address, ...] = setting(
+        (), help="whom an outbreak is told; empty: outbreaks are not looked for"
+    )
+    outbreak_messages: int = setting(
+        50, validator=between(2, 10_000), help="infected messages within outbreak_window_s that are an outbreak"
+    )
+    outbreak_window_s: Seconds = setting(
+        Seconds(3600.0), validator=between(60, 30 * 86_400), help="the time in which they come"
+    )
     scan: Choice = setting(
         Choice.ALL, help="which files are scanned: all, only those with, or all but those with one of extensions"
     )
@@ -81,10 +120,6 @@ class AntivirusSettings:
     open_excluded_containers: bool = setting(
         True, help="scan the members of a container whose own extension is left out"
     )
-    scan_names: Masks = setting(Masks(), help="only parts of these file names are scanned; empty: all")
-    skip_names: Masks = setting(Masks(), help="parts of these file names are not scanned")
-    scan_types: Masks = setting(Masks(), help="only parts of these MIME types are scanned; empty: all")
-    skip_types: Masks = setting(Masks(), help="parts of these MIME types are not scanned")
     heuristics: Level = setting(
         Level.MEDIUM, help="how suspicious the heuristics are: off, low, medium, high; higher finds more, also harmless"
     )
@@ -140,3 +175,7 @@ class AntivirusSettings:
         validator=between(1024, 1024**3),
         help="larger parts count as unchecked by the rules",
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.central is not Central.NOTHING and not self.central_to:
+            raise ValueError("central_to is empty, and central says that something is to be sent there")

@@ -69,6 +69,11 @@ class Supply:
             self.equipment = self._equip(NO_DEFINITIONS)
             self._fall_back(str(error))
 
+    def prepare(self) -> None:
+        """Open in the template of the scan processes what they share, before it gives up the right to."""
+        if self.equipment.keeps:
+            self.cache()
+
     def refresh(self) -> Equipment:
         """The equipment to use now. Costs next to nothing, but for one look at the shelf every `LOOK_S`."""
         now = self.context.clock.monotonic()

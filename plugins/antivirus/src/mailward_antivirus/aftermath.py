@@ -1,0 +1,183 @@
+"""What follows once every part was looked at: blocking, copies, central quarantine, outbreak, words in the body.
+
+The actions on a message run only here, after all its parts were processed (KAV-ACT-03).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from attrs import define, field
+
+from mailward import (
+    AppendText,
+    Context,
+    Decision,
+    Defer,
+    Delete,
+    DeletePart,
+    Deliver,
+    Edit,
+    Envelope,
+    Finding,
+    Kind,
+    Message,
+    Placeholder,
+    ReplaceContent,
+    ReplacePart,
+    printable,
+)
+from mailward_antivirus.alerts import Alerts
+from mailward_antivirus.central import Spool, SpoolFull
+from mailward_antivirus.copies import Copies
+from mailward_antivirus.forwarder import Forwarder, Target
+from mailward_antivirus.outbreak import Window
+from mailward_antivirus.rules import Central, Named
+from mailward_antivirus.settings import AntivirusSettings
+from mailward_antivirus.statuses import named, own, statuses
+
+_REPAIRED = "was repaired"
+_REMOVED = "was removed"
+
+
+@define(eq=False)
+class Aftermath:
+    """Built once for an instance; holds nothing of a message."""
+
+    settings: AntivirusSettings
+    context: Context
+    alerts: Alerts = field(init=False)
+    copies: Copies = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.alerts = Alerts(self.context)
+        self.copies = Copies.of(self.settings, self.context)
+
+    @property
+    def spool(self) -> Spool:
+        """What waits for the central quarantine."""
+        folder = self.context.state / "plugins" / self.context.name / "central"
+        return Spool(folder, self.settings.central_backlog_bytes)
+
+    def forwarder(self) -> Forwarder | None:
+        """What sends it; None where nothing is to be sent."""
+        settings = self.settings
+        if settings.central is Central.NOTHING:
+            return None
+        if settings.central_to.startswith("https://"):
+            ca_file = str(self.context.resolve_path(settings.central_ca)) if settings.central_ca != Path() else ""
+            target = Target(settings.central_to, None, settings.central_token.reveal(), ca_file)
+        else:
+            target = Target("", self.context.resolve_path(settings.central_to))
+        return Forwarder(self.spool, target, self.alerts)
+
+    def decide(
+        self, message: Message, findings: Sequence[Finding], decided: Sequence[Decision], envelope: Envelope
+    ) -> Iterator[Decision]:
+        """The decisions on the whole; ``decided`` are those on single parts."""
+        done = dict(_done(findings, decided, self.context.name))
+        repaired = [path for path, word in done.items() if word == _REPAIRED]
+        concerned = own(findings, self.context.name)
+        found = statuses(concerned, repaired)
+        yield from self._block(concerned, found)
+        yield from self._keep(message, envelope, found, concerned)
+        infected = [one for one in concerned if one.kind is Kind.INFECTED]
+        if infected:
+            self._send(message, infected, repaired, envelope)
+            self._count(infected[0], envelope)
+            yield from self._tell(message, infected, done)
+
+    def _block(self, concerned: Sequence[Finding], found: Collection[Named]) -> Iterator[Decision]:
+        """KAV-ACT-04: a message of a listed status is not delivered, whatever was done to its parts."""
+        if listed := named(self.settings.block, found):
+            yield Decision(self.settings.block_action, findings=tuple(concerned), reason=f"block: {', '.join(listed)}")
+
+    def _keep(
+        self, message: Message, envelope: Envelope, found: Collection[Named], concerned: Sequence[Finding]
+    ) -> Iterator[Decision]:
+        if not named(self.settings.keep_copies, found):
+            return
+        try:
+            paths = self.copies.keep(message, envelope, found, concerned, self.context.clock.time())
+        except OSError as error:
+            detail = f"{error.strerror or error}"
+            self.alerts.tell("copy_not_stored", f"a copy cannot be stored, mail is deferred: {detail}")
+            yield Decision(Defer(), findings=tuple(concerned), reason=f"copy cannot be stored: {detail}")
+            return
+        for path in paths:
+            self.context.log.info("file quarantined", file=str(path), message_id=envelope.id)
+
+    def _send(
+        self, message: Message, infected: Sequence[Finding], repaired: Collection[str], envelope: Envelope
+    ) -> None:
+        """SMS-AV-05: one item for each virus; with ``unrepaired`` those parts alone that were not repaired."""
+        if self.settings.central is Central.NOTHING:
+            return
+        for finding in infected:
+            if self.settings.central is Central.ALL or finding.part not in repaired:
+                try:
+                    self.spool.add(message.part(finding.part), finding, envelope, self.context.clock.time())
+                except SpoolFull as error:
+                    self.alerts.tell("central_quarantine_full", str(error))
+                except OSError as error:
+                    self.alerts.tell("central_quarantine_spool", f"cannot be written: {error.strerror or error}")
+
+    def _count(self, finding: Finding, envelope: Envelope) -> None:
+        if not self.settings.outbreak_recipients:
+            return
+        try:
+            path = self.context.store() / "outbreak"
+            window = Window(path, self.settings.outbreak_messages, self.settings.outbreak_window_s)
+            outbreak = window.note(envelope.id, self.context.clock.time())
+        except OSError as error:
+            self.alerts.tell("outbreak_not_counted", f"{error.strerror or error}")
+            return
+        if outbreak is not None:
+            self.alerts.emit(
+                "outbreak",
+                f"{outbreak.messages} infected messages within {outbreak.window_s:g} s",
+                ("messages", str(outbreak.messages)),
+                ("window_s", f"{outbreak.window_s:g}"),
+                ("virus", finding.name),
+                ("recipients", ", ".join(map(str, self.settings.outbreak_recipients))),
+            )
+
+    def _tell(self, message: Message, infected: Sequence[Finding], done: dict[str, str]) -> Iterator[Decision]:
+        """SMS-AV-03: words in the body about what was taken out or repaired."""
+        if not self.settings.tell_in_body:
+            return
+        texts = [
+            self.settings.body_text.render(
+                filename=printable(message.part(one.part).filename),
+                virus=printable(one.name),
+                part=printable(one.part),
+                done=done[one.part],
+                hostname=self.context.hostname,
+            )
+            for one in infected
+            if one.part in done and one.part != message.root.path
+        ]
+        if texts:
+            edit = AppendText("\n".join(dict.fromkeys(text.rstrip("\n") for text in texts)) + "\n")
+            yield Decision(Deliver(), (edit,), tuple(infected), reason="told in the body")
+
+
+def _done(findings: Sequence[Finding], decided: Sequence[Decision], plugin: str) -> Iterator[tuple[str, str]]:
+    """What becomes of each part that is repaired or taken out, by its path."""
+    for one in findings:
+        if one.plugin == plugin and isinstance(one.action, (Delete, Placeholder)):
+            yield one.part, _REMOVED
+    for decision in decided:
+        for edit in decision.edits:
+            if word := _word(edit):
+                yield decision.findings[0].part, word
+
+
+def _word(edit: Edit) -> str:
+    match edit:
+        case ReplaceContent():
+            return _REPAIRED
+        case DeletePart() | ReplacePart():
+            return _REMOVED
+    return ""

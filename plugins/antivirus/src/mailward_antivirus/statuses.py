@@ -1,0 +1,40 @@
+"""The statuses of a message: those of its parts together (KAV-SCN-02), and what the settings do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from mailward import Finding, Kind
+from mailward_antivirus.rules import Named
+
+_OF_KIND: dict[Kind, Named] = {
+    Kind.INFECTED: Named.INFECTED,
+    Kind.SUSPICIOUS: Named.SUSPICIOUS,
+    Kind.ENCRYPTED: Named.PROTECTED,
+    Kind.UNCHECKED: Named.ERROR,
+}
+
+
+def own(findings: Iterable[Finding], plugin: str) -> tuple[Finding, ...]:
+    """The findings of this plugin that are more than notes, and what any filter took out (KAV-SCN-06)."""
+    return tuple(
+        one
+        for one in findings
+        if not one.shadow and ((one.plugin == plugin and one.kind is not Kind.NOTE) or one.kind is Kind.FILTERED)
+    )
+
+
+def statuses(findings: Iterable[Finding], repaired: Collection[str]) -> frozenset[Named]:
+    """The statuses that ``findings`` give the message; ``repaired`` are the paths of the parts that were repaired."""
+    found = set()
+    for one in findings:
+        status = Named.FILTERED if one.kind is Kind.FILTERED else _OF_KIND.get(one.kind)
+        if status is not None:
+            cured = one.part in repaired and status in (Named.INFECTED, Named.SUSPICIOUS)
+            found.add(Named.DISINFECTED if cured else status)
+    return frozenset(found)
+
+
+def named(listed: Collection[Named], found: Collection[Named]) -> tuple[Named, ...]:
+    """Those of ``found`` that a list in the settings names, in its order; ``all`` names every one."""
+    return tuple(status for status in Named if status in found and (status in listed or Named.ALL in listed))
