@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -150,7 +151,7 @@ class Forwarder:
                 return True  # another process is at it
             return self._send(self.spool.items())
 
-    def _send(self, items: tuple[Item, ...] | list[Item]) -> bool:
+    def _send(self, items: Sequence[Item]) -> bool:
         left = 0
         for item in items:
             try:

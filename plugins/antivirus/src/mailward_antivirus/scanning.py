@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from mailward import Part, PartKind
 from mailward_antivirus.cache import ScanCache
@@ -39,6 +39,14 @@ class _Asked:
         if report.status is not ScanStatus.CLEAR or report.traits:
             self.hits.append(Hit(engine.name, self.part, report))
             self.final = self.final or report.final
+
+    def settled(self) -> Iterator[Hit]:
+        """What was said, a suspicion that an infection has overtaken being no more than its traits."""
+        for hit in self.hits:
+            if not self.final or hit.report.status is not ScanStatus.SUSPICIOUS:
+                yield hit
+            elif hit.report.traits:
+                yield evolve(hit, report=evolve(hit.report, status=ScanStatus.CLEAR))
 
 
 def scannable(parts: Iterable[Part]) -> Iterator[Part]:
@@ -74,7 +82,7 @@ async def scan_all(
                 one.note(engine, await _ask(engine, one.part, kept))
         else:
             await _side_by_side(engine, list(_by_content(waiting)), kept)
-    return [hit for one in asked for hit in one.hits]
+    return [hit for one in asked for hit in one.settled()]
 
 
 @frozen

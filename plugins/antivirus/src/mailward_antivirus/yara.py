@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from mailward import Part
 from mailward_antivirus.engine import Engine, Surroundings
@@ -37,7 +36,6 @@ class Yara:
     timeout_s: int
     name: str = NAME
     at_once: int = 1
-    _scanners: dict[int, Any] = field(factory=dict, init=False)
 
     @classmethod
     def load(cls, paths: Iterable[Path], timeout_s: float, max_bytes: int) -> Yara:
@@ -72,22 +70,15 @@ class Yara:
         if part.size > self.max_bytes:
             return unchecked(Fault.LIMIT, f"too large for the rules: {part.size} bytes, allowed: {self.max_bytes}")
         try:
-            found = self._scanner().scan(part.content).matching_rules
+            scanner = self.scanner_type(self.rules)  # it may not outlive this call: it belongs to the thread
+            scanner.set_timeout(self.timeout_s)
+            found = scanner.scan(part.content).matching_rules
         except self.timed_out:
             return unchecked(Fault.CONTENT, f"the rules came to no end within {self.timeout_s} s")
         return _report(found) if found else CLEAR
 
     def close(self) -> None:
         """Nothing is kept open."""
-
-    def _scanner(self) -> Any:
-        """A scanner belongs to the thread that made it."""
-        thread = get_ident()
-        if thread not in self._scanners:
-            self._scanners.clear()
-            self._scanners[thread] = self.scanner_type(self.rules)
-            self._scanners[thread].set_timeout(self.timeout_s)
-        return self._scanners[thread]
 
 
 def _report(found: Sequence[Any]) -> Report:

@@ -7,7 +7,6 @@ is always there, at some tens of megabytes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from threading import get_ident
 from typing import Any, Generic, Protocol, TypeVar
 
 import ahocorasick
@@ -61,12 +60,13 @@ class YaraPass(Generic[T]):
             compiler.add_source(f"rule r{start} {{ strings: {patterns} condition: any of them }}")
         self._rules = compiler.build()
         self._owners = {f"$p{number}": pieces[piece] for number, piece in enumerate(listed)}
-        self._scanners: tuple[int, Any] = (0, None)
 
     def hits(self, data: bytes) -> Iterator[tuple[int, T]]:
         """See `Pass`."""
         found: list[tuple[int, str]] = []
-        for rule in self._scanner().scan(data).matching_rules:
+        scanner = self._scanner_type(self._rules)  # it may not outlive this call: it belongs to the thread
+        scanner.max_matches_per_pattern(MAX_HITS + 1)
+        for rule in scanner.scan(data).matching_rules:
             for pattern in rule.patterns:
                 found += [(match.offset + match.length, pattern.identifier) for match in pattern.matches]
                 if len(found) > MAX_HITS:
@@ -74,15 +74,6 @@ class YaraPass(Generic[T]):
         found.sort()
         for end, identifier in found:
             yield end, self._owners[identifier]
-
-    def _scanner(self) -> Any:
-        """A scanner belongs to the thread that made it; definitions are loaded in another one than they are used in."""
-        thread, scanner = self._scanners
-        if scanner is None or thread != get_ident():
-            scanner = self._scanner_type(self._rules)
-            scanner.max_matches_per_pattern(MAX_HITS + 1)
-            self._scanners = (get_ident(), scanner)
-        return scanner
 
 
 def make_pass(pieces: Mapping[bytes, T]) -> Pass[T]:
