@@ -126,6 +126,23 @@ def test_encrypted_members_and_directories_are_reported(packed: Any, opened: Any
     assert opened("y.arj", packed("y.arj", "arj", "a", "-gword", "y.arj", "a.txt")).kinds == {"encrypted"}
 
 
+@pytest.mark.parametrize("order", [("secret", "plain"), ("plain", "secret")])
+@pytest.mark.parametrize("solid", ["on", "off"])
+def test_every_encrypted_member_is_told_and_every_other_one_read(
+    packed: Any, opened: Any, order: tuple[str, ...], solid: str
+) -> None:
+    pytest.importorskip("libarchive")
+    files = {f"{name}{number}.txt": f"{name}{number}".encode() * 300 for name in order for number in range(3)}
+    for name in order:
+        more = ("-pword",) if name == "secret" else ()
+        command = (*SEVEN, f"-ms={solid}", *more, "x.7z", *(f"{name}{number}.txt" for number in range(3)))
+        data = packed("x.7z", *command, files=files)
+    result = opened("x.7z", data)
+    assert [result.parts[f"plain{number}.txt"] for number in range(3)] == [files[f"plain{n}.txt"] for n in range(3)]
+    assert [finding.part for finding in result.findings] == [f"2/secret{number}.txt" for number in range(3)]
+    assert result.kinds == {"encrypted"}
+
+
 def test_a_further_volume_is_reported(packed: Any, opened: Any) -> None:
     noise = {"a.txt": bytes(byte * byte % 251 for byte in range(40_000))}
     first = packed("x.arj.arj", "arj", "a", "-v10k", "-m0", "-y", "x.arj.arj", "a.txt", files=noise)

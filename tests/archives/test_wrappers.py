@@ -190,7 +190,18 @@ def test_compressions_of_libarchive(packed: Any, opened: Any, output: str, filte
 
 
 @pytest.mark.parametrize(
-    "start", [b"ALZ\x01", b"EGGA\x00", b"SIT!", b"StuffIt (c)", b"ZOO 2.10", b"LRZI\x00", b"\x89LZO\x00\r\n\x1a\n"]
+    "start",
+    [
+        b"!BDN",
+        b"\xcf\xad\x12\xfe",
+        b"ALZ\x01",
+        b"EGGA\x00",
+        b"SIT!",
+        b"StuffIt (c)",
+        b"ZOO 2.10",
+        b"LRZI\x00",
+        b"\x89LZO\x00\r\n\x1a\n",
+    ],
 )
 def test_containers_that_nobody_reads_here_are_never_clean(judged: Any, start: bytes) -> None:
     (findings,) = judged([mail("x", start + bytes(60))])

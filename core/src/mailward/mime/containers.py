@@ -22,6 +22,8 @@ CONTAINER_TYPES = frozenset(
         "application/x-egg",
         "application/x-stuffit",
         "application/x-zoo",
+        "application/vnd.ms-outlook-pst",
+        "application/x-outlook-express",
         "application/onenote",
         "application/vnd.ms-cab-compressed",
         "application/x-installshield",

@@ -30,6 +30,8 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"SIT!", "application/x-stuffit"),
     (b"StuffIt (c)", "application/x-stuffit"),
     (b"ZOO ", "application/x-zoo"),
+    (b"!BDN", "application/vnd.ms-outlook-pst"),
+    (b"\xcf\xad\x12\xfe", "application/x-outlook-express"),
     (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3", "application/onenote"),
     (b"MSCF", "application/vnd.ms-cab-compressed"),
     (b"ISc(", "application/x-installshield"),
