@@ -1,10 +1,14 @@
 """The tree: kinds, paths, types, spans and defects of MIME structure."""
 
 import base64
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailward.mime import Message, PartKind, What
+from mailward.mime.checks import _bare
 from mailward.values.finding import Kind
 
 CRLF = b"\r\n"
@@ -294,3 +298,9 @@ def test_an_rfc_2231_boundary_is_read():
 def test_findings_name_kinds():
     mail = message("Content-Type: multipart/mixed", "", "x")
     assert mail.defects[0].kind is Kind.MALFORMED
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"x"]), max_size=12).map(b"".join))
+def test_breaks_that_stand_alone_are_found_wherever_they_stand(data):
+    assert _bare(data, False) == (re.search(rb"\r(?!\n)", data) is not None)
+    assert _bare(data, True) == (re.search(rb"\r(?!\n)|(?<!\r)\n", data) is not None)

@@ -5,8 +5,6 @@ Of a second reading only what could not be looked at is told: that it is there i
 
 from __future__ import annotations
 
-import re
-
 from mailward.mime.content import ENCODINGS, IDENTITY
 from mailward.mime.declared import boundary_of as boundary_of
 from mailward.mime.declared import is_sound_type
@@ -19,8 +17,6 @@ from mailward.mime.part import Part
 from mailward.mime.source import Source
 from mailward.values.finding import Kind
 
-_BARE_RETURN = re.compile(rb"\r(?!\n)")
-_BARE_FEED = re.compile(rb"(?<!\r)\n")
 _DAMAGE = {
     "header_line": "a line of the header is no header field",
     "header_end": "the header ends without a blank line",
@@ -110,9 +106,9 @@ def check_bytes(ledger: Ledger, part: Part, crlf: bool) -> tuple[bool, bool]:
     if part.manner is not MAIN:
         return False, False
     place, block = part.place, part.headers.block
-    returns = b"\r" in block
-    bare_return = returns and _BARE_RETURN.search(block) is not None
-    bare_feed = (crlf or (returns and b"\r\n" in block)) and _BARE_FEED.search(block) is not None
+    rest = _without_pairs(block)
+    bare_return = b"\r" in rest
+    bare_feed = b"\n" in rest and (crlf or len(rest) != len(block))
     if bare_return or bare_feed or (crlf and part.division is not None and part.division.bare):
         ledger.note(Kind.MALFORMED, "bare_line_end", part.path, detail="CR or LF alone in the header or at a delimiter")
     if b"\0" in block:
@@ -126,23 +122,25 @@ def check_bytes(ledger: Ledger, part: Part, crlf: bool) -> tuple[bool, bool]:
     return bare_return, bare_feed
 
 
-def _bare(data: bytes, start: int, end: int, crlf: bool) -> bool:
-    """Whether a CR, or in a CRLF message an LF, stands alone in ``start:end``."""
-    returns = data.count(b"\r", start, end)
-    if not returns:
-        return crlf and data.find(b"\n", start, end) >= 0
-    pairs = data.count(b"\r\n", start, end)
-    return returns != pairs or (crlf and data.count(b"\n", start, end) != pairs)
+def _without_pairs(data: bytes) -> bytes:
+    """The bytes without every CRLF: a CR or LF that is left stands alone. Faster than counting them."""
+    return b"".join(data.split(b"\r\n"))
+
+
+def _bare(data: bytes, crlf: bool) -> bool:
+    """Whether a CR, or in a CRLF message an LF, stands alone."""
+    if b"\r" not in data:
+        return crlf and b"\n" in data
+    rest = _without_pairs(data)
+    return b"\r" in rest or (crlf and b"\n" in rest)
 
 
 def _has_bare(source: Source, start: int, end: int, crlf: bool) -> bool:
-    if isinstance(source.data, bytes):
-        return _bare(source.data, start, end, crlf)
     carry = b""
     for chunk in source.chunks(start, end, MIB):
         data = carry + chunk
         # A pair cut in two by the chunk is looked at with the next one.
         carry = b"\r" if data.endswith(b"\r") else b""
-        if _bare(data, 0, len(data) - len(carry), crlf):
+        if _bare(data[: len(data) - len(carry)], crlf):
             return True
     return bool(carry)
