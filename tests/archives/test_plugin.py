@@ -56,6 +56,19 @@ def test_names_reach_the_program_as_names(packed: Any, opened: Any) -> None:
     assert [parts[name] for name in ("-y", "@list", "a*", "ab")] == [b"dash", b"at", b"star", b"letters"]
 
 
+@pytest.mark.parametrize("kind", ["wim", "zip"])
+def test_names_that_the_program_shows_otherwise_hide_nothing(packed: Any, opened: Any, kind: str) -> None:
+    """A name with a line break is listed as another one, and asked for by that there is nothing."""
+    files = {"a\nSize = 0\nb.exe": b"MZ one", "c\x01d.exe": b"MZ two", "e.txt": b"three"}
+    data = packed(f"x.{kind}", "7zz", "a", "-bd", f"-t{kind}", f"x.{kind}", *files, files=files)
+    if kind == "zip":
+        data = packed("x.zip", "7zz", "a", "-bd", "-mm=Deflate64", "x.zip", *files, files=files)
+    result = opened("x", data)
+    assert set(files.values()) <= set(result.parts.values())
+    single = packed(f"y.{kind}", "7zz", "a", "-bd", f"-t{kind}", f"y.{kind}", "a\nSize = 0\nb.exe")
+    assert b"MZ one" in opened("y", single).parts.values()
+
+
 def test_many_members_come_in_one_stream(packed: Any, opened: Any) -> None:
     files = {f"{number}.txt": b"%d" % number * 9 for number in range(60)}
     data = packed("x.wim", "7zz", "a", "-bd", "x.wim", "*.txt", files=files)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+
+from mailward import Finding, Member, Part
+from mailward_archives.content import CHUNK_BYTES, Content, unopened
 
 _WINDOW = 4096
 _START = (
@@ -18,20 +22,21 @@ class LzfuError(ValueError):
     """The content is no compressed RTF."""
 
 
-def unpack_rtf(data: bytes) -> bytes:
-    """The RTF text; LzfuError where the header is not one. Damaged content ends where the damage is."""
+def unpack_rtf(data: bytes) -> Iterator[bytes]:
+    """The RTF text in pieces; LzfuError where the header is not one. Damaged content ends where the damage is."""
     if len(data) < 16:
         raise LzfuError("too short for a header")
     packed_size, size, magic, _ = struct.unpack_from("<II4sI", data)
     body = data[16 : max(packed_size - 12, 0) + 16]
     if magic == _PLAIN:
-        return body[:size]
-    if magic != _COMPRESSED:
+        yield body[:size]
+    elif magic == _COMPRESSED:
+        yield from _unpack(body)
+    else:
         raise LzfuError("neither compressed nor plain")
-    return _unpack(body)
 
 
-def _unpack(body: bytes) -> bytes:
+def _unpack(body: bytes) -> Iterator[bytes]:
     window = bytearray(_START.ljust(_WINDOW, b" "))
     at, position, out = len(_START), 0, bytearray()
     while position < len(body):
@@ -48,15 +53,28 @@ def _unpack(body: bytes) -> bytes:
                 at = (at + 1) % _WINDOW
                 continue
             if position + 1 >= len(body):
-                return bytes(out)
+                yield bytes(out)
+                return
             reference = body[position] << 8 | body[position + 1]
             position += 2
             source = reference >> 4
             if source == at:
-                return bytes(out)
+                yield bytes(out)
+                return
             for step in range((reference & 0x0F) + 2):
                 byte = window[(source + step) % _WINDOW]
                 out.append(byte)
                 window[at] = byte
                 at = (at + 1) % _WINDOW
-    return bytes(out)
+        if len(out) >= CHUNK_BYTES:
+            yield bytes(out)
+            out.clear()
+    yield bytes(out)
+
+
+def rtf_body(part: Part, data: bytes) -> Iterator[Member | Finding]:
+    """The RTF text of a message as a member ``body.rtf``."""
+    content = Content(unpack_rtf(data), (LzfuError,))
+    yield Member("body.rtf", content, raw_bytes=len(data))
+    if content.error:
+        yield unopened(part, f"compressed RTF: {content.error}", "body.rtf")

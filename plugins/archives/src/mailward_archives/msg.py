@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from mailward import Finding, Member, Part
-from mailward_archives.content import unopened
-from mailward_archives.lzfu import LzfuError, unpack_rtf
+from mailward_archives.content import limit
+from mailward_archives.lzfu import rtf_body
 
 _PROPERTIES = "__properties_version1.0"
 _ATTACHMENT = "__attach_version1.0_"
@@ -68,10 +68,9 @@ def _bodies(part: Part, storage: Any, streams: dict[str, list[str]]) -> Iterator
     if path is None:
         return
     packed = _head(storage, path, _MOST_BYTES)
-    try:
-        yield Member("body.rtf", (unpack_rtf(packed),), raw_bytes=len(packed))
-    except LzfuError as error:
-        yield unopened(part, f"msg: {error}", "body.rtf")
+    yield from rtf_body(part, packed)
+    if len(packed) == _MOST_BYTES:
+        yield limit(part, "max_body", f"msg: of the compressed body {_MOST_BYTES} bytes were looked at")
 
 
 def _text(storage: Any, streams: dict[str, list[str]], tag: str) -> str:

@@ -13,11 +13,11 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import BinaryIO
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from mailward import Finding, Member, Part
 from mailward_archives.buffer import file_of
@@ -95,10 +95,17 @@ class SevenZip:
             for entry in locked:
                 yield Member(entry.path, (), encrypted=True)
             readable = [entry for entry in files if self.password or not entry.encrypted]
-            if len(readable) > _ONE_BY_ONE and not locked and all(entry.size >= 0 for entry in readable):
+            in_one_stream = not locked and all(entry.size >= 0 for entry in readable)
+            if in_one_stream and len(readable) > _ONE_BY_ONE:
                 yield from self._all(part, file, readable)
-            else:
-                yield from self._each(part, file, readable)
+                return
+            astray = yield from self._each(part, file, readable)
+            # The list shows names with odd characters otherwise than they are, and nothing has the name asked for.
+            if astray and in_one_stream:
+                yield from self._all(part, file, readable)
+                return
+            for entry in astray:
+                yield unopened(part, f"{self.name}: not found as it is listed", entry.path)
 
     def listing(self, file: BinaryIO) -> Listing:
         """What the program lists; raises OSError or ProgramError where it lists nothing."""
@@ -125,13 +132,18 @@ class SevenZip:
         if listing.volumes:
             yield multivolume(part, f"{self.name}: a volume of a set")
 
-    def _each(self, part: Part, file: BinaryIO, entries: list[Entry]) -> Iterator[Member | Finding]:
+    def _each(self, part: Part, file: BinaryIO, entries: list[Entry]) -> Generator[Member | Finding, None, list[Entry]]:
+        """The members, each asked for by its name; returns those of which something else came than is listed."""
+        astray = list[Entry]()
         for entry in entries:
             # A name that starts with a dash or holds a wildcard is a name all the same (-spd, --).
-            content = self.content(file, entry)
+            content = Counted(self.content(file, entry))
             yield Member(entry.path, content, size_hint=max(entry.size, 0))
-            if content.error:
-                yield unopened(part, f"{self.name}: {content.error}", entry.path)
+            if content.chunks.error:
+                yield unopened(part, f"{self.name}: {content.chunks.error}", entry.path)
+            elif content.chunks.whole and content.size != entry.size and (content.size == 0 or entry.size >= 0):
+                astray.append(entry)
+        return astray
 
     def _all(self, part: Part, file: BinaryIO, entries: list[Entry]) -> Iterator[Member | Finding]:
         stream = _Cut(self._run(file, "x", "-so"))
@@ -239,6 +251,19 @@ def _output(child: subprocess.Popen[bytes], timeout_s: float) -> Iterator[bytes]
     if child.wait(timeout=5) != 0:
         words = complaint.decode("utf-8", "replace").split()
         raise ProgramError(" ".join(words)[:200] or f"ended with status {child.returncode}")
+
+
+@define
+class Counted:
+    """Content whose size is known afterwards."""
+
+    chunks: Content
+    size: int = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self.chunks:
+            self.size += len(chunk)
+            yield chunk
 
 
 class _Cut:

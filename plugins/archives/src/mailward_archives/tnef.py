@@ -14,7 +14,7 @@ from attrs import define
 from mailward import Finding, Member, Part
 from mailward_archives.buffer import Data, data_of, pieces
 from mailward_archives.content import unopened
-from mailward_archives.lzfu import LzfuError, unpack_rtf
+from mailward_archives.lzfu import rtf_body
 
 _BODY, _MESSAGE_PROPERTIES = 0x0002800C, 0x00069003
 _RENDER, _TITLE, _DATA, _PROPERTIES = 0x00069002, 0x00018010, 0x0006800F, 0x00069005
@@ -101,10 +101,7 @@ def _note(attachment: _Attachment, data: Data, ident: int, start: int, end: int)
 def _bodies(part: Part, data: Data, start: int, end: int) -> Iterator[Member | Finding]:
     for tag, kind, begin, stop in properties(data, start, end):
         if tag == _RTF:
-            try:
-                yield Member("body.rtf", (unpack_rtf(data[begin:stop]),), raw_bytes=stop - begin)
-            except LzfuError as error:
-                yield unopened(part, f"tnef: {error}", "body.rtf")
+            yield from rtf_body(part, data[begin:stop])
         elif tag == _HTML:
             yield Member("body.html", pieces(data, begin, stop))
         elif tag == _TEXT:

@@ -15,7 +15,7 @@ from mailward_archives.buffer import Data, data_of, file_of
 from mailward_archives.content import unopened
 from mailward_archives.passwords import opened_note, unlocked
 from mailward_archives.settings import ArchivesSettings
-from mailward_archives.sevenzip import SevenZip
+from mailward_archives.sevenzip import Counted, SevenZip
 
 _CORE_METHODS = (0, 8, 12, 14, 95, 99)
 _CENTRAL = b"PK\x01\x02"
@@ -55,10 +55,10 @@ def _opened(part: Part, reader: SevenZip, is_odd: bool) -> Iterator[Member | Fin
             if entry is None:
                 yield item
                 continue
-            content = reader.content(file, entry)
+            content = Counted(reader.content(file, entry))
             yield Member(item.name, content, size_hint=max(entry.size, 0))
-            if content.error:
-                yield unopened(part, f"zip: {content.error}", item.name)
+            if content.chunks.error or (content.chunks.whole and content.size != entry.size):
+                yield unopened(part, f"zip: {content.chunks.error or 'less content than is listed'}", item.name)
 
 
 def directory(data: Data) -> Iterator[tuple[int, int]]:
