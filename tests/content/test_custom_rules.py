@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mailward import ConfigError, Kind
+from mailward import ConfigError, Deliver, Envelope, Kind, Message, Scan, Template
+from mailward_content.custom import CustomRules, RuleSettings
 
 BODY = b"FREE for the winner"
 
@@ -177,3 +181,34 @@ def test_rules_that_are_off_do_not_count(content: Any, mails: Any) -> None:
         f'rules.r{number} = {{ any = ["{number}x"], enabled = {str(number < 100).lower()} }}' for number in range(200)
     )
     assert content(mails.plain(b"nothing"), many).clean
+
+
+WORDS = ("free", "winner", "invoice", "plan", "pr?ze", "w*r", "FREE")
+TERMS = st.lists(st.sampled_from(WORDS), max_size=3, unique=True).map(tuple)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), TERMS, TERMS), max_size=8),
+    st.lists(st.sampled_from(("free", "Winner", "invoice", "plans", "prize", "wear")), max_size=6),
+)
+def test_all_rules_together_find_what_each_finds_by_itself(
+    rules: list[tuple[bool, tuple[str, ...], tuple[str, ...]]], body: list[str]
+) -> None:
+    made = {
+        f"r{number}": RuleSettings(none=none, **{"all" if every else "any": positive})
+        for number, (every, positive, none) in enumerate(rules)
+        if positive
+    }
+    text = " ".join(body)
+
+    def occurs(term: str) -> bool:
+        return re.search(term.replace("?", ".").replace("*", ".*"), text, re.IGNORECASE) is not None
+
+    expected = [
+        name
+        for name, rule in made.items()
+        if (all(map(occurs, rule.all)) if rule.all else any(map(occurs, rule.any))) and not any(map(occurs, rule.none))
+    ]
+    compiled = CustomRules(made, Deliver(), Template(""))
+    with Message.from_bytes(b"Subject: x\r\n\r\n" + text.encode()) as message:
+        assert [hit.name for hit in compiled.look(message, Scan(Envelope(), message))] == expected

@@ -55,6 +55,19 @@ def test_no_markup_makes_it_fail(markup: str) -> None:
     assert isinstance(shown(markup), str)
 
 
+@given(st.text("<>!-/pb\u200b\u00e9 ", max_size=60))
+def test_a_large_text_is_read_as_a_small_one(markup: str) -> None:
+    small = shown(markup), visible(markup)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mailward_content.texts.BULK_CHARS", 0)
+        assert (shown(markup), visible(markup)) == small
+
+
+def test_a_header_of_many_fields_takes_linear_time() -> None:
+    fields = b"".join(b"X-%d: a\r\nX-%d: b\r\n" % (number, number) for number in range(15_000))
+    assert texts(fields + b"\r\nbody", Place.HEADERS)["headers"].endswith("X-14999: a X-14999: b")
+
+
 @pytest.mark.parametrize("piece", ["<", "<!--", "<script>", "<a ", "&", "</", "<p", "<![CDATA["])
 def test_hostile_markup_takes_linear_time(piece: str) -> None:
     shown(piece * 200_000)
@@ -80,7 +93,7 @@ def test_bodies_are_apart_from_attachments(mails: Any) -> None:
     assert found["attachments 5"] == "attached too"
     assert not any(key.endswith(" 4") for key in found)
     assert found["subject"] == "hello"
-    assert "subject: hello" in found["headers"]
+    assert "Subject: hello" in found["headers"]
 
 
 def test_only_what_is_asked_for_is_read(mails: Any) -> None:

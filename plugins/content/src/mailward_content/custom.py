@@ -152,7 +152,7 @@ class CustomRules:
 
     def _hits(self, rule: _Compiled, looked: _Looked) -> Iterator[Hit]:
         """One hit, or where parts are acted on one for each part with a positive term of the rule."""
-        seen = [(text, found & rule.positive) for text, found in looked if found & rule.positive]
+        seen = [(text, terms) for text, found in looked if (terms := found & rule.positive)]
         paths = dict.fromkeys(target(text.part, self._reach).path if text.part else "" for text, _ in seen)
         if isinstance(rule.action, PartAction) and len(paths) > 1:
             paths.pop("", None)

@@ -20,6 +20,9 @@ from mailward_content.language import ANY_ONE, Term, quiet
 SET_BYTES = 64 * 1024 * 1024
 """Memory that the set of regular expressions may take; beyond that each is asked by itself."""
 
+_ASCII_SPACES = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
+_SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace() and char != " ")
+
 Finder = Callable[[str, int], int]
 """Where a piece ends at its first occurrence from a position on; -1 where there is none."""
 
@@ -91,10 +94,11 @@ def _by_frequency(triggers: Iterable[str]) -> list[str]:
 
 
 def _line(text: str) -> str:
-    """``text`` with one blank for any white space; ends do not matter, for terms are found anywhere."""
-    if not text.isascii():
-        return " ".join(text.split())
-    for space in "\t\n\r\v\f\x1c\x1d\x1e\x1f":
+    """``text`` with one blank for any white space; its ends do not matter, for terms are found anywhere.
+
+    By replacing, not by splitting: the words of a large text would take many times its memory.
+    """
+    for space in _ASCII_SPACES if text.isascii() else _SPACES:
         text = text.replace(space, " ")
     while "  " in text:
         text = text.replace("  ", " ")
@@ -102,11 +106,22 @@ def _line(text: str) -> str:
 
 
 def _finder(piece: str) -> Finder:
-    """How a piece without ``*`` is found."""
+    """How a piece without ``*`` is found: by its longest plain stretch, then by what is around that."""
     if ANY_ONE not in piece:
         return lambda text, start: -1 if (at := text.find(piece, start)) < 0 else at + len(piece)
+    stretch = max(piece.split(ANY_ONE), key=len)
+    before = piece.index(stretch)
     pattern = re.compile(".".join(map(re.escape, piece.split(ANY_ONE))), re.DOTALL)
-    return lambda text, start: -1 if (match := pattern.search(text, start)) is None else match.end()
+
+    def find(text: str, start: int) -> int:
+        at = text.find(stretch, start + before)
+        while at >= 0:
+            if pattern.match(text, at - before):
+                return at - before + len(piece)
+            at = text.find(stretch, at + 1) if at < len(text) else -1
+        return -1
+
+    return find
 
 
 def _occurs(text: str, pieces: tuple[Finder, ...]) -> bool:

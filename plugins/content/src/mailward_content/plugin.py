@@ -38,6 +38,7 @@ class ContentFilter(Plugin):
     """Judges messages by what they hold, without opening it a second time (SAV-BLK, SMS-CONT, SMS-RULE)."""
 
     Settings = ContentSettings
+    timeout_s: ClassVar[float] = 60.0
     version: ClassVar[str] = "0.1.0"
 
     settings: ContentSettings

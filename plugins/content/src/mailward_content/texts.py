@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -11,6 +12,9 @@ from attrs import frozen
 
 from mailward import Message, Part, PartKind
 from mailward_content.file_types import is_object
+
+BULK_CHARS = 4 * 1024 * 1024
+"""Longer texts are worked on without holding all their pieces."""
 
 _SNIFFED_BYTES = 4096
 _XML_TYPES = ("application/xml", "image/svg+xml")
@@ -59,8 +63,7 @@ def texts_of(message: Message, places: Iterable[Place]) -> Iterator[Text]:
         for subject in message.headers.all("subject"):
             yield Text(Place.SUBJECT, None, visible(subject))
     if Place.HEADERS in wanted:
-        names = dict.fromkeys(message.headers.names)
-        fields = (f"{name}: {value}" for name in names for value in message.headers.all(name))
+        fields = (f"{field.name}: {field.value}" for field in message.headers)
         yield Text(Place.HEADERS, None, visible("\n".join(fields)))
     if not wanted & {Place.BODY, Place.ATTACHMENTS, Place.MARKUP}:
         return
@@ -106,10 +109,23 @@ def is_text(part: Part) -> bool:
 
 def visible(text: str) -> str:
     """``text`` without characters that do not show, which hide words from a search."""
-    return text if text.isascii() else _INVISIBLE.sub("", text)
+    return text if text.isascii() else _put("", _INVISIBLE, text)
 
 
 def shown(markup: str) -> str:
     """The text that a document in HTML or XML shows: words are not torn by tags within them."""
-    text = _TAG.sub("", _BREAK.sub("\n", _UNSHOWN.sub("", markup)))
+    text = _put("", _TAG, _put("\n", _BREAK, _put("", _UNSHOWN, markup)))
     return unescape(text) if "&" in text else text
+
+
+def _put(replacement: str, pattern: re.Pattern[str], text: str) -> str:
+    """What ``pattern`` matches replaced. `re.sub` holds a large text in pieces that take many times its memory."""
+    if len(text) <= BULK_CHARS:
+        return pattern.sub(replacement, text)
+    kept, position = io.StringIO(), 0
+    for match in pattern.finditer(text):
+        kept.write(text[position : match.start()])
+        kept.write(replacement)
+        position = match.end()
+    kept.write(text[position:])
+    return kept.getvalue()
