@@ -7,6 +7,7 @@ import click
 from mailward import __version__
 from mailward.cli.check import check
 from mailward.cli.output import EXIT_HELP, USAGE, fail, show_config_error
+from mailward.cli.password import password
 from mailward.cli.plugins import plugins
 from mailward.cli.queue import queue
 from mailward.cli.scan import scan
@@ -47,7 +48,7 @@ def cli() -> None:
     """
 
 
-for command in (serve, check, plugins, queue, scan, send):
+for command in (serve, check, plugins, queue, scan, send, password):
     cli.add_command(command)
 
 
