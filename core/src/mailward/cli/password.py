@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -49,7 +50,7 @@ def password(user: str, file: Path | None, remove: bool, from_stdin: bool) -> No
 
 def _ask(from_stdin: bool) -> str:
     if from_stdin:
-        given = click.get_text_stream("stdin").readline().rstrip("\r\n")
+        given = sys.stdin.readline().rstrip("\r\n")
     else:
         given = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     if not given:

@@ -84,7 +84,7 @@ class Relay(Plugin):
             Unreachable(quiet_s, context.clock),
             context.tally,
         )
-        self._smtp = SmtpTransport(settings, self._pool, context.clock.monotonic, context.log)
+        self._smtp = SmtpTransport(settings, self._pool, context.clock.monotonic, context.log, context.conversations)
         self._maildir = MaildirTransport(context.hostname, context.clock, context.log)
 
     def _read_route(self, name: str) -> RouteHops:

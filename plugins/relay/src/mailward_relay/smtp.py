@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mailward import Delivery, Recipient, Result, Status
+from mailward import ConversationLog, Delivery, Recipient, Result, Status
 from mailward_relay.link import Link
 from mailward_relay.pool import Pool
+from mailward_relay.recording import not_reached, recorded
 from mailward_relay.settings import RelaySettings
 from mailward_relay.suited import Unsuitable, suit
 from mailward_relay.transaction import Outcome, Transaction, judge
@@ -18,11 +19,19 @@ from mailward_relay.wire import LinkError
 class SmtpTransport:
     """Delivers to SMTP and LMTP servers over kept connections."""
 
-    def __init__(self, settings: RelaySettings, pool: Pool, monotonic: Callable[[], float], log: Any) -> None:
+    def __init__(
+        self,
+        settings: RelaySettings,
+        pool: Pool,
+        monotonic: Callable[[], float],
+        log: Any,
+        conversations: ConversationLog,
+    ) -> None:
         self._settings = settings
         self._pool = pool
         self._monotonic = monotonic
         self._log = log
+        self._conversations = conversations
 
     async def deliver(self, delivery: Delivery) -> list[Result]:
         """One result for each recipient, in their order."""
@@ -52,11 +61,15 @@ class SmtpTransport:
         except _StaleLinkError:
             pass
         except LinkError as fault:
-            return [_unreachable(fault)] * len(recipients)
+            return self._not_reached(delivery, recipients, fault)
         try:
             return await self._transact(delivery, recipients, fresh=True)
         except LinkError as fault:
-            return [_unreachable(fault)] * len(recipients)
+            return self._not_reached(delivery, recipients, fault)
+
+    def _not_reached(self, delivery: Delivery, recipients: tuple[Recipient, ...], fault: LinkError) -> list[Outcome]:
+        not_reached(self._conversations, delivery, fault)
+        return [_unreachable(fault)] * len(recipients)
 
     async def _transact(self, delivery: Delivery, recipients: tuple[Recipient, ...], *, fresh: bool) -> list[Outcome]:
         attempt = Attempt(delivery.message.id, delivery.message.attempts)
@@ -65,7 +78,8 @@ class SmtpTransport:
             try:
                 suited = await suit(delivery, link, self._settings.downgrade, self._log)
                 transaction = Transaction(link, self._settings, delivery.sender, recipients, suited.content)
-                outcomes = await transaction.run()
+                with recorded(self._conversations, delivery, link):
+                    outcomes = await transaction.run()
             except Unsuitable as error:
                 refused = judge(error.reply)
                 outcomes, note = [Outcome(refused.status, refused.reply, error.detail)] * len(recipients), ""

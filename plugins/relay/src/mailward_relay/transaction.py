@@ -159,6 +159,7 @@ class Transaction:
             raise wire.fault
         try:
             await wire.write(held + stuffer.end(), timeout_s)
+            wire.content_ended()
         except LinkError as fault:
             return self._lost(fault, accepted)
         outcomes: list[Outcome] = []

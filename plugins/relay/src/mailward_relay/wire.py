@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections import deque
 
-from mailward import PeerError, Reply
+from mailward import PeerError, Recorder, Reply
 
 MAX_LINE_BYTES = 4096
 MAX_REPLY_BYTES = 32_768
@@ -23,11 +23,15 @@ _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|\Z)")
 
 
 class LinkError(PeerError):
-    """A next hop could not be spoken to, or not to the end; ``reply`` is what it said last, if that is why."""
+    """A next hop could not be spoken to, or not to the end; ``reply`` is what it said last, if that is why.
+
+    ``recorded`` says that the record of a conversation tells of it already.
+    """
 
     def __init__(self, detail: str, reply: Reply | None = None) -> None:
         self.detail = detail
         self.reply = reply
+        self.recorded = False
         super().__init__(detail)
 
 
@@ -66,6 +70,8 @@ class Wire(asyncio.Protocol):
         self._replies: deque[Reply] = deque()
         self._expected = 0
         self._gone = False
+        self._recorder: Recorder | None = None
+        self._refusals: list[Reply] = []
 
     @property
     def usable(self) -> bool:
@@ -82,6 +88,12 @@ class Wire(asyncio.Protocol):
         """What ended the connection, if it has ended."""
         return self._fault
 
+    def record(self, recorder: Recorder | None) -> list[Reply]:
+        """Write down what is said from now on, or no more; the refusals that were written down before."""
+        refusals, self._refusals = self._refusals, []
+        self._recorder = recorder
+        return refusals
+
     def expect(self, replies: int) -> None:
         """Announce that so many further replies will be read; more than announced break the connection."""
         self._expected += replies
@@ -89,10 +101,14 @@ class Wire(asyncio.Protocol):
     def send(self, commands: bytes, replies: int) -> None:
         """Send commands to which so many replies will be read."""
         self._expected += replies
+        if self._recorder is not None:
+            self._recorder.client(commands)
         self._put(commands)
 
     async def write(self, data: bytes, timeout_s: float) -> None:
         """Send content; waits while the peer takes none, at most ``timeout_s`` without progress."""
+        if self._recorder is not None:
+            self._recorder.content(data)
         self._put(data)
         while self._paused and self._fault is None and not self._replies:
             pending = self._transport.get_write_buffer_size()
@@ -103,6 +119,11 @@ class Wire(asyncio.Protocol):
                     raise
         if self._fault is not None and not self._replies:
             raise self._fault
+
+    def content_ended(self) -> None:
+        """Note in the record that the content is over."""
+        if self._recorder is not None:
+            self._recorder.content_end()
 
     def _put(self, data: bytes) -> None:
         # a transport that is closed already raises on some event loops and ignores it on others
@@ -176,6 +197,8 @@ class Wire(asyncio.Protocol):
         self._reply_bytes += len(line)
         if match is None or self._reply_bytes > MAX_REPLY_BYTES:
             return self._lie("sent what is no reply" if match is None else "sent a reply without end")
+        if self._recorder is not None:
+            self._recorder.server(line)
         self._lines.append((match[3] or b"").decode("utf-8", "replace"))
         if match[2] == b"-":
             return True
@@ -187,6 +210,8 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
             return False
         self._expected -= 1
+        if self._recorder is not None and reply.refuses:
+            self._refusals.append(reply)
         self._replies.append(reply)
         return True
 
