@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -51,6 +51,22 @@ def wait_for(port: int, log: Path | None = None, timeout_s: float = 30.0) -> Non
         time.sleep(0.1)
     said = log.read_text() if log else ""
     raise SystemExit(f"no server came up on port {port}: {said}")
+
+
+def wait_until(there: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    """Wait for something to be there; SystemExit where it does not come."""
+    end = time.monotonic() + timeout_s
+    while not there():
+        if time.monotonic() > end:
+            raise SystemExit("a peer did not come up in time")
+        time.sleep(0.1)
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody listens on a port."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 2):
+        return True
+    return False
 
 
 @contextmanager
@@ -106,13 +122,13 @@ def bare(folder: Path) -> Iterator[Target]:
 
 
 @contextmanager
-def postfix(folder: Path, sink_port: int) -> Iterator[Target]:
-    """Postfix with its full queue, relaying everything to the sink, looking at nothing."""
+def postfix(folder: Path, sink_port: int, extra: str = "") -> Iterator[Target]:
+    """Postfix with its full queue, relaying everything to the sink, looking at nothing by itself."""
     port = free_port()
     for name in ("etc", "data", "spool"):
         (folder / name).mkdir(parents=True)
     folder.chmod(0o755)
-    (folder / "etc" / "main.cf").write_text(_MAIN.format(folder=folder, sink=sink_port))
+    (folder / "etc" / "main.cf").write_text(_MAIN.format(folder=folder, sink=sink_port) + extra)
     (folder / "etc" / "master.cf").write_text(_MASTER.format(port=port))
     shutil.chown(folder / "data", "postfix")
     subprocess.run(["postfix", "-c", str(folder / "etc"), "start"], check=True, capture_output=True)

@@ -1,6 +1,6 @@
 """Rates, CPU and memory of Mailward beside Postfix and a bare aiosmtpd, in one run.
 
-    ./dev exec python bench/throughput.py [--sizes 4k,50k,1m] [--sessions 10,50] [--rounds 3] [--secs 3]
+    ./dev exec python bench/throughput.py [--sizes 4k,50k,1m] [--sessions 10,50] [--rounds 3] [--secs 3] [--peers]
 
 Needs smtp-source (Postfix) and psutil. Each cell is the median of the rounds, which go over the
 targets in turn: messages a second accepted, and delivered to the sink; CPU seconds of the target's
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent))
 
 import messages
+import peers
 import targets
 
 
@@ -110,9 +112,11 @@ def main() -> None:
     parser.add_argument("--sessions", default="10")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--secs", type=float, default=3.0)
-    parser.add_argument("--only", default="", help="mailward, postfix, bare")
+    parser.add_argument("--only", default="", help="mailward, postfix, bare, rspamd, haraka, amavis")
+    parser.add_argument("--peers", action="store_true", help="beside the filtering peers that are installed")
     options = parser.parse_args()
-    wanted = options.only.split(",") if options.only else ["mailward", "postfix", "bare"]
+    usual = ["mailward", "postfix", "bare", *(peers.available() if options.peers else ())]
+    wanted = options.only.split(",") if options.only else usual
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailward-bench-")))
         folder.chmod(0o755)
@@ -124,6 +128,7 @@ def main() -> None:
             "mailward": lambda: targets.mailward(folder / "mailward", port),
             "postfix": lambda: targets.postfix(folder / "postfix", port),
             "bare": lambda: targets.bare(folder / "bare"),
+            **{name: partial(make, folder / name, port) for name, make in peers.PEERS.items()},
         }
         started = [stack.enter_context(makers[name]()) for name in wanted]
         table = Table("size", "sessions", "target", "accepted/s", "delivered/s", "CPU s/1000", "peak MB")
