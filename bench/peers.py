@@ -141,7 +141,7 @@ def rspamd(folder: Path, sink_port: int) -> Iterator[targets.Target]:
         options = [f"--var={key}={folder / 'rspamd' / below}" for key, below in pairs]
         command = ["rspamd", "-f", "-u", "_rspamd", "-g", "_rspamd", *options]
         scanner = stack.enter_context(_program(command, folder / "rspamd.log"))
-        targets.wait_until(lambda: targets.is_open(ports["proxy"]), 90)
+        targets.wait_until(lambda: targets.is_open(ports["proxy"]), 300)
         milter = f"smtpd_milters = inet:127.0.0.1:{ports['proxy']}\nmilter_default_action = tempfail\n"
         mta = stack.enter_context(targets.postfix(folder / "postfix", sink_port, milter))
         yield Group("postfix + rspamd milter", mta.port, mta.root, True, (scanner,))
