@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailward_content.custom import CustomRules, RuleSettings
-from mailward_content.file_names import FileNames
-from mailward_content.file_types import FileTypes
+from mailward_content.file_names import names_of
+from mailward_content.file_types import object_types
 from mailward_content.filter import Filter
 from mailward_content.limits import ContainerLimits
+from mailward_content.part_masks import PartMasks
 from mailward_content.rule import Rule
 from mailward_content.settings import ContentSettings
 from mailward_content.size import Size
@@ -49,8 +50,8 @@ def unopened_of(chosen: ContentSettings) -> Unopened:
     )
 
 
-def custom_of(chosen: ContentSettings) -> CustomRules:
-    """The custom rules that are applied. Raises ValueError where there are too many of them, or of terms."""
+def custom_of(chosen: ContentSettings) -> CustomRules | None:
+    """The custom rules that are applied, None without any. Raises ValueError for too many of them, or of terms."""
     unknown = [name for name in chosen.rules_off if name not in chosen.rules]
     if unknown:
         raise ValueError(f"rules_off names {unknown[0]!r}, which is no rule; allowed: {', '.join(chosen.rules)}")
@@ -59,7 +60,9 @@ def custom_of(chosen: ContentSettings) -> CustomRules:
         raise ValueError(f"{len(applied)} rules are enabled; allowed: max_rules = {chosen.max_rules}")
     for name, rule in applied.items():
         _check_terms(name, rule, chosen.max_terms)
-    return CustomRules(applied if chosen.scan_text else {}, chosen.on_rule, chosen.rule_text, chosen.in_archives)
+    if not applied or not chosen.scan_text:
+        return None
+    return CustomRules(applied, chosen.on_rule, chosen.rule_text, chosen.in_archives)
 
 
 def _check_terms(name: str, rule: RuleSettings, most: int) -> None:
@@ -79,7 +82,7 @@ def rules_of(chosen: ContentSettings) -> Iterator[Rule]:
     if chosen.block_subjects:
         yield Subjects(chosen.subjects, chosen.subject_prefixes, chosen.on_subject, chosen.subject_text)
     rules = custom_of(chosen)
-    if rules:
+    if rules is not None:
         yield rules
     limits = ContainerLimits(chosen.limits, chosen.on_limit, chosen.on_limits, chosen.limit_text)
     if limits.is_set:
@@ -89,6 +92,10 @@ def rules_of(chosen: ContentSettings) -> Iterator[Rule]:
         yield filtered
     reach = chosen.in_archives
     if chosen.block_names:
-        yield FileNames(chosen.names, chosen.names_except, chosen.on_name, chosen.name_text, reach)
+        yield PartMasks(
+            "file_name", names_of, chosen.names, chosen.names_except, chosen.on_name, chosen.name_text, reach
+        )
     if chosen.block_types:
-        yield FileTypes(chosen.types, chosen.types_except, chosen.on_type, chosen.type_text, reach)
+        yield PartMasks(
+            "file_type", object_types, chosen.types, chosen.types_except, chosen.on_type, chosen.type_text, reach
+        )

@@ -134,9 +134,6 @@ class CustomRules:
         self._places = frozenset().union(*self._by_places)
         self._matcher = Matcher(terms)
 
-    def __bool__(self) -> bool:
-        return bool(self._by_places)
-
     def look(self, message: Message, scan: Scan) -> Iterator[Hit]:
         """The hits of every rule that is violated, in the order of the settings."""
         looked = [(text, self._matcher.find(text.text)) for text in texts_of(message, self._places)]

@@ -9,11 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from attrs import frozen
-
-from mailward import Action, Masks, Message, Part, Scan, Template
-from mailward_content.attachment import Reach, by_target
-from mailward_content.rule import Hit
+from mailward import Masks, Part
 
 _EXTENSIONS = (
     *("ad", "ade", "adp", "asp", "bas", "bat", "chm", "cmd", "com", "cpl", "crt", "exe", "hlp", "hta", "inf"),
@@ -53,27 +49,3 @@ def shapes(text: str, raw: str) -> Iterator[str]:
 def names_of(part: Part) -> list[str]:
     """Everything that a receiving system may make of the names of a part, without repetitions."""
     return list(dict.fromkeys(shape for name in part.names for shape in shapes(name.text, name.raw)))
-
-
-@frozen
-class FileNames:
-    """The rule with its settings: ``masks`` are not let through, but for names that ``but`` matches."""
-
-    masks: Masks
-    but: Masks
-    action: Action
-    text: Template
-    reach: Reach = Reach.ATTACHMENT
-
-    def look(self, message: Message, scan: Scan) -> Iterator[Hit]:
-        """One hit for each attachment that holds a matching name, in the order of the message."""
-        for path, mask, detail in by_target(self._matches(message), self.reach):
-            yield Hit("file_name", path, mask, detail, self.action, self.text)
-
-    def _matches(self, message: Message) -> Iterator[tuple[Part, str, str]]:
-        for part in message.walk():
-            for name in names_of(part):
-                mask = self.masks.which(name)
-                if mask is not None and not self.but.match(name):
-                    yield part, mask, repr(name)
-                    break

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from attrs import frozen
-
-from mailward import Action, Masks, Message, Part, PartKind, Scan, Template
-from mailward_content.attachment import Reach, by_target
-from mailward_content.rule import Hit
+from mailward import Part, PartKind
 
 DEFAULT_TYPES = (
     "application/x-dosexec",
@@ -44,25 +38,6 @@ def is_object(part: Part) -> bool:
     return part.kind not in (PartKind.MULTIPART, PartKind.MESSAGE)
 
 
-@frozen
-class FileTypes:
-    """The rule with its settings: ``masks`` are not let through, but for types that ``but`` matches."""
-
-    masks: Masks
-    but: Masks
-    action: Action
-    text: Template
-    reach: Reach = Reach.ATTACHMENT
-
-    def look(self, message: Message, scan: Scan) -> Iterator[Hit]:
-        """One hit for each attachment of a matching type, in the order of the message."""
-        for path, mask, detail in by_target(self._matches(message), self.reach):
-            yield Hit("file_type", path, mask, detail, self.action, self.text)
-
-    def _matches(self, message: Message) -> Iterator[tuple[Part, str, str]]:
-        for part in message.walk():
-            for kind in types_of(part) if is_object(part) else ():
-                mask = self.masks.which(kind)
-                if mask is not None and not self.but.match(kind):
-                    yield part, mask, f"{kind} {part.filename!r}"
-                    break
+def object_types(part: Part) -> list[str]:
+    """`types_of` a part that is looked at by itself; none of others."""
+    return types_of(part) if is_object(part) else []

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Any
 
-import re2
 from attrs import frozen
 
 REGEX = "regex:"
@@ -74,7 +72,11 @@ def parse_term(text: str, cased: bool = False) -> Term:
         pattern = text[len(REGEX) :]
         if not pattern:
             raise ValueError(f"{text!r} is an empty regular expression")
-        return Term(text, regex=_checked(text, pattern if cased else f"(?i){pattern}"), cased=cased)
+        pattern = pattern if cased else f"(?i){pattern}"
+        from mailward_content.regexes import check_regex
+
+        check_regex(text, pattern)
+        return Term(text, regex=pattern, cased=cased)
     marked = text
     for escape, mark in _ESCAPED.items():
         marked = marked.replace(escape, mark)
@@ -86,22 +88,6 @@ def parse_term(text: str, cased: bool = False) -> Term:
     if not term.trigger.strip():
         raise ValueError(f"{text!r} matches every text; a term needs at least one plain character")
     return term
-
-
-def quiet() -> Any:
-    """Options of RE2 that do not make it write errors to standard error."""
-    options = re2.Options()
-    options.log_errors = False
-    return options
-
-
-def _checked(text: str, pattern: str) -> str:
-    try:
-        re2.compile(pattern, quiet())
-    except re2.error as error:
-        reason = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else error
-        raise ValueError(f"{text!r} is not a regular expression of RE2: {reason}") from error
-    return pattern
 
 
 def split_terms(texts: tuple[str, ...]) -> tuple[str, ...]:

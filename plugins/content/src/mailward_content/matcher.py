@@ -10,15 +10,14 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ahocorasick
-import re2
 
-from mailward_content.language import ANY_ONE, Term, quiet
+from mailward_content.language import ANY_ONE, Term
 
-SET_BYTES = 64 * 1024 * 1024
-"""Memory that the set of regular expressions may take; beyond that each is asked by itself."""
+if TYPE_CHECKING:
+    from mailward_content.regexes import RegexSet
 
 _ASCII_SPACES = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
 _SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace() and char != " ")
@@ -35,11 +34,16 @@ class Matcher:
         numbered = list(enumerate(terms))
         self._folded = _Plain([(n, term) for n, term in numbered if not term.regex and not term.cased])
         self._cased = _Plain([(n, term) for n, term in numbered if not term.regex and term.cased])
-        self._regexes = _Regexes([(n, term) for n, term in numbered if term.regex])
+        self._regexes: RegexSet | None = None
+        regexes = [(n, term.regex) for n, term in numbered if term.regex]
+        if regexes:
+            from mailward_content.regexes import RegexSet
+
+            self._regexes = RegexSet(regexes)
 
     def find(self, text: str) -> set[int]:
         """The numbers of the terms that occur in ``text``."""
-        found = self._regexes.find(text) if self._regexes else set()
+        found = set[int]() if self._regexes is None else self._regexes.find(text)
         if self._folded or self._cased:
             line = _line(text)
             if self._cased:
@@ -132,29 +136,3 @@ def _occurs(text: str, pieces: tuple[Finder, ...]) -> bool:
         if at < 0:
             return False
     return True
-
-
-class _Regexes:
-    """Regular expressions as one set of RE2."""
-
-    def __init__(self, terms: Sequence[tuple[int, Term]]) -> None:
-        options = quiet()
-        options.max_mem = SET_BYTES
-        self._numbers = [number for number, _ in terms]
-        self._single = [re2.compile(term.regex, options) for _, term in terms]
-        self._set = re2.Set.SearchSet(options)
-        for _, term in terms:
-            self._set.Add(term.regex)
-        self._set.Add("")  # occurs in every text: where it is not reported, the set ran out of memory
-        self._set.Compile()
-
-    def __bool__(self) -> bool:
-        return bool(self._numbers)
-
-    def find(self, text: str) -> set[int]:
-        data = text.encode("utf-8", "replace")
-        places = set(self._set.Match(data))
-        if len(self._numbers) not in places:
-            places = {place for place, single in enumerate(self._single) if single.search(data)}
-        places.discard(len(self._numbers))
-        return {self._numbers[place] for place in places}
