@@ -18,7 +18,8 @@ from mailward_archives.settings import ArchivesSettings
 from mailward_archives.sevenzip import Counted, SevenZip
 
 _CORE_METHODS = (0, 8, 12, 14, 95, 99)
-_CENTRAL = b"PK\x01\x02"
+_CENTRAL, _END = b"PK\x01\x02", b"PK\x05\x06"
+_TAIL_BYTES = 22 + 0xFFFF
 _ENCRYPTED = 0x0001
 _MOST_ENTRIES = 50_000
 
@@ -62,8 +63,14 @@ def _opened(part: Part, reader: SevenZip, is_odd: bool) -> Iterator[Member | Fin
 
 
 def directory(data: Data) -> Iterator[tuple[int, int]]:
-    """Flags and method of each entry of the directory (APPNOTE 4.4.4, 4.4.5)."""
-    at, count = 0, 0
+    """Flags and method of each entry of the directory (APPNOTE 4.4.4, 4.4.5).
+
+    It begins where the last end record says (4.3.16), as counted back from that; else wherever one is.
+    """
+    end, at, count = data.rfind(_END, max(len(data) - _TAIL_BYTES, 0)), 0, 0
+    if end >= 0 and end + 16 <= len(data):
+        start = end - int(struct.unpack_from("<I", data, end + 12)[0])
+        at = start if start >= 0 and data[start : start + 4] == _CENTRAL else 0
     while (at := data.find(_CENTRAL, at)) >= 0 and at + 46 <= len(data) and count < _MOST_ENTRIES:
         flags, method = struct.unpack_from("<HH", data, at + 8)
         yield int(flags), int(method)
