@@ -6,6 +6,8 @@ import struct
 
 from attrs import frozen
 
+from mailward_archives.buffer import Data
+
 _SECTION = struct.Struct("<8xIIII12xI")
 _MACHINE_386 = 0x014C
 _PE32 = 0x010B
@@ -50,7 +52,7 @@ class Image:
         return True
 
 
-def parse_image(data: bytes, most_bytes: int) -> Image:
+def parse_image(data: Data, most_bytes: int) -> Image:
     """The headers of a 32-bit program; ImageError where it is none, or needs more memory than ``most_bytes``."""
     try:
         (at,) = struct.unpack_from("<I", data, 60)
@@ -73,7 +75,7 @@ def parse_image(data: bytes, most_bytes: int) -> Image:
     return Image(base, (size + PAGE - 1) // PAGE * PAGE, entry, imports_at, found)
 
 
-def _section(data: bytes, at: int) -> Section:
+def _section(data: Data, at: int) -> Section:
     size, address, raw_size, offset, flags = _SECTION.unpack_from(data, at)
     # The loader rounds as the disc does.
     return Section(address, size, offset // _SECTOR * _SECTOR, (raw_size + _SECTOR - 1) // _SECTOR * _SECTOR, flags)

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from mailward import Finding, Member, Part
 from mailward_archives import autoit, emulator, installshield, sevenzip
 from mailward_archives.buffer import Data, data_of, pieces
-from mailward_archives.content import limit, unopened
-from mailward_archives.image import PAGE, ImageError, parse_image
+from mailward_archives.content import limit, note, unopened
+from mailward_archives.image import PAGE, Image, ImageError, parse_image
 from mailward_archives.settings import ArchivesSettings
 from mailward_archives.signatures import archive
 
@@ -76,8 +76,11 @@ def read_pe(part: Part, settings: ArchivesSettings) -> Iterator[Member | Finding
             yield from _embedded(part, data, end, "behind")
         else:
             yield from _embedded(part, data)
-            if settings.emulate and _layers(part) < _MOST_LAYERS:
-                yield from _emulated(part, data)
+            image = _packed(data)
+            if image is not None and not settings.emulate:
+                yield note(part, "packed", "", "seems to unpack itself when it runs; that was not looked at")
+            elif image is not None and _layers(part) < _MOST_LAYERS:
+                yield from _emulated(part, data, image)
 
 
 def _layers(part: Part) -> int:
@@ -115,21 +118,23 @@ def _embedded(part: Part, data: Data, start: int = 1, prefix: str = "embedded") 
         yield Member(f"{prefix}{number}.exe", pieces(data, begin, end))
 
 
-def _emulated(part: Part, data: Data) -> Iterator[Member | Finding]:
-    """What a packed program holds once its packer has run."""
+def _packed(data: Data) -> Image | None:
+    """The image of a program that looks packed; None of every other one."""
     if len(data) > _EMULATED_MOST_BYTES:
-        return
-    program = data[:]
+        return None
     try:
-        image = parse_image(program, _IMAGE_MOST_BYTES)
+        image = parse_image(data, _IMAGE_MOST_BYTES)
     except ImageError:
-        return
-    if not image.looks_packed:
-        return
+        return None
+    return image if image.looks_packed else None
+
+
+def _emulated(part: Part, data: Data, image: Image) -> Iterator[Member | Finding]:
+    """What a packed program holds once its packer has run."""
     if emulator.missing():
         yield unopened(part, f"pe: packed, needs {emulator.missing()}")
         return
-    areas = emulator.unpacked(program, image)
+    areas = emulator.unpacked(data[:], image)
     for number, area in enumerate(areas, 1):
         # Without its headers the image is no program, and nobody takes it for another one.
         memory = area if number > 1 else area[PAGE:]
