@@ -183,6 +183,20 @@ def test_rules_that_are_off_do_not_count(content: Any, mails: Any) -> None:
     assert content(mails.plain(b"nothing"), many).clean
 
 
+def test_what_no_rule_has_looked_at_is_not_called_clean(content: Any, mails: Any) -> None:
+    raw = mails.parts(mails.file("a.txt", b"x" * 70_000), mails.file("b.txt", b"secret"))
+    looked = rule(any=["secret"], look_in=["attachments"])
+    copy = content(raw, looked + 'max_text_bytes = "64 KB"')
+    assert [(one.kind, one.rule, one.name, one.part) for one in copy.findings] == [
+        (Kind.UNCHECKED, "rule", "max_text_bytes", "2")
+    ]
+    assert copy.action.name == "hold"
+    assert content(raw, looked + 'max_text_bytes = "64 KB"\non_unprocessable = "deliver"').action.name == "deliver"
+    assert names(content(raw, looked)) == ["found"]
+    body = rule(any=["secret"])  # attachments are no matter of this one
+    assert content(raw, body + 'max_text_bytes = "64 KB"').clean
+
+
 WORDS = ("free", "winner", "invoice", "plan", "pr?ze", "w*r", "FREE")
 TERMS = st.lists(st.sampled_from(WORDS), max_size=3, unique=True).map(tuple)
 

@@ -22,7 +22,7 @@ def texts(raw: bytes, *places: Place) -> dict[str, str]:
             members = None if part.children else unpack_zip(part)
             if members is not None:
                 message.add_members(part, members)
-        found = texts_of(message, places or tuple(Place))
+        found = texts_of(message, places or tuple(Place), 2**20)
         return {f"{one.place} {one.part.path if one.part else ''}".strip(): " ".join(one.text.split()) for one in found}
 
 

@@ -62,7 +62,7 @@ def custom_of(chosen: ContentSettings) -> CustomRules | None:
         _check_terms(name, rule, chosen.max_terms)
     if not applied or not chosen.scan_text:
         return None
-    return CustomRules(applied, chosen.on_rule, chosen.rule_text, chosen.in_archives)
+    return CustomRules(applied, chosen.on_rule, chosen.rule_text, chosen.in_archives, chosen.max_text_bytes)
 
 
 def _check_terms(name: str, rule: RuleSettings, most: int) -> None:

@@ -11,13 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import frozen
 
-from mailward import Action, Message, PartAction, Scan, Template, setting
+from mailward import Action, Kind, Message, PartAction, Scan, Template, setting
 from mailward_content.actions import is_action
 from mailward_content.attachment import Reach, listed, target
 from mailward_content.language import Mode, Term, parse_statement, parse_term, split_terms
 from mailward_content.matcher import Matcher
 from mailward_content.rule import Hit
 from mailward_content.texts import Place, Text, texts_of
+
+MAX_TEXT_BYTES = 32 * 1024 * 1024
+"""How much text of one message is looked at unless the settings say otherwise."""
 
 RULE_TEXT = "{{ filename or 'This message' }} was removed by {{ hostname }}: its content is not allowed.\n"
 
@@ -99,7 +102,12 @@ class CustomRules:
     """All custom rules of one set of settings."""
 
     def __init__(
-        self, rules: Mapping[str, RuleSettings], action: Action, text: Template, reach: Reach = Reach.ATTACHMENT
+        self,
+        rules: Mapping[str, RuleSettings],
+        action: Action,
+        text: Template,
+        reach: Reach = Reach.ATTACHMENT,
+        max_text_bytes: int = MAX_TEXT_BYTES,
     ) -> None:
         """Compile those that are enabled. Raises ValueError that names rule and term."""
         numbers: dict[tuple[str, bool], int] = {}
@@ -113,6 +121,8 @@ class CustomRules:
             return numbers[key]
 
         self._reach = reach
+        self._text = text
+        self._max_text_bytes = max_text_bytes
         self._by_places: dict[frozenset[Place], dict[int, list[_Compiled]]] = {}
         for place, (name, rule) in enumerate(rules.items()):
             if not rule.enabled:
@@ -135,17 +145,26 @@ class CustomRules:
         self._matcher = Matcher(terms)
 
     def look(self, message: Message, scan: Scan) -> Iterator[Hit]:
-        """The hits of every rule that is violated, in the order of the settings."""
-        looked = [(text, self._matcher.find(text.text)) for text in texts_of(message, self._places)]
-        looked = [(text, found) for text, found in looked if found]
+        """The hits of every rule that is violated, in the order of the settings; and what was not looked at."""
+        looked: _Looked = []
+        for text in texts_of(message, self._places, self._max_text_bytes):
+            if text.left_out:
+                yield self._unchecked(text)
+            elif found := self._matcher.find(text.text):
+                looked.append((text, found))
         violated: list[tuple[_Compiled, _Looked]] = []
         for places, by_term in self._by_places.items():
             here = [(text, found) for text, found in looked if text.place in places]
-            found = set[int]().union(*(found for _, found in here))
-            candidates = {rule.place: rule for term in found for rule in by_term.get(term, ())}
-            violated += [(rule, here) for rule in candidates.values() if rule.violated_by(found)]
+            seen = set[int]().union(*(found for _, found in here))
+            candidates = {rule.place: rule for term in seen for rule in by_term.get(term, ())}
+            violated += [(rule, here) for rule in candidates.values() if rule.violated_by(seen)]
         for rule, here in sorted(violated, key=lambda one: one[0].place):
             yield from self._hits(rule, here)
+
+    def _unchecked(self, text: Text) -> Hit:
+        path = "" if text.part is None else text.part.path
+        detail = f"more text than max_text_bytes = {self._max_text_bytes}: from here on no rule has looked"
+        return Hit("rule", path, "max_text_bytes", detail, None, self._text, Kind.UNCHECKED)
 
     def _hits(self, rule: _Compiled, looked: _Looked) -> Iterator[Hit]:
         """One hit, or where parts are acted on one for each part with a positive term of the rule."""

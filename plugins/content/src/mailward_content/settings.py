@@ -8,6 +8,7 @@ from attrs import frozen
 
 from mailward import (
     Action,
+    ByteSize,
     Delete,
     Deliver,
     Drop,
@@ -19,7 +20,7 @@ from mailward import (
 )
 from mailward_content.actions import check_action, is_action, is_filter_action
 from mailward_content.attachment import Reach
-from mailward_content.custom import RULE_TEXT, RuleSettings
+from mailward_content.custom import MAX_TEXT_BYTES, RULE_TEXT, RuleSettings
 from mailward_content.direction import network
 from mailward_content.file_names import DEFAULT_NAMES, NAME_TEXT, check_masks
 from mailward_content.file_types import DEFAULT_TYPES, TYPE_TEXT
@@ -142,6 +143,11 @@ class ContentSettings:
     rules_off: tuple[str, ...] = setting((), help="names of rules that are not applied, for policies")
     on_rule: Action = setting(Drop(), validator=is_action, help="what happens where a rule without action is violated")
     rule_text: Template = setting(Template(RULE_TEXT), help="text of a placeholder that has none of its own")
+    max_text_bytes: ByteSize = setting(
+        ByteSize(MAX_TEXT_BYTES),
+        validator=between(64 * 1024, 2**30),
+        help="how much text of one message custom rules look at; what is beyond counts as unchecked",
+    )
     max_rules: int = setting(100, validator=between(1, 100_000), help="most rules that may be enabled")
     max_terms: int = setting(50, validator=between(1, 10_000), help="most terms that one rule may have")
 

@@ -49,15 +49,22 @@ class Place(StrEnum):
 
 @frozen
 class Text:
-    """One text, as it is shown: where it stands, and the part that it is of (None: the message's header)."""
+    """One text, as it is shown: where it stands, and the part that it is of (None: the message's header).
+
+    ``left_out``: this text was to be looked at, and is not, for there is too much of it.
+    """
 
     place: Place
     part: Part | None
     text: str
+    left_out: bool = False
 
 
-def texts_of(message: Message, places: Iterable[Place]) -> Iterator[Text]:
-    """Every text of ``message`` in ``places``, those of the header first; nothing else is decoded."""
+def texts_of(message: Message, places: Iterable[Place], max_bytes: int) -> Iterator[Text]:
+    """Every text of ``message`` in ``places``, those of the header first; nothing else is decoded.
+
+    Of parts no more than ``max_bytes`` in all: the first one beyond that is told as left out, and is the last.
+    """
     wanted = frozenset(places)
     if Place.SUBJECT in wanted:
         for subject in message.headers.all("subject"):
@@ -68,15 +75,22 @@ def texts_of(message: Message, places: Iterable[Place]) -> Iterator[Text]:
     if not wanted & {Place.BODY, Place.ATTACHMENTS, Place.MARKUP}:
         return
     for part in message.walk():
-        yield from _of_part(part, wanted)
+        for text in _of_part(part, wanted, max_bytes):
+            yield text
+            if text.left_out:
+                return
+            max_bytes -= part.size
 
 
-def _of_part(part: Part, wanted: frozenset[Place]) -> Iterator[Text]:
+def _of_part(part: Part, wanted: frozenset[Place], max_bytes: int) -> Iterator[Text]:
     if not is_object(part) or part.opaque:
         return
     place = Place.BODY if is_body(part) else Place.ATTACHMENTS
     marked = Place.MARKUP in wanted and place is Place.BODY
     if (place not in wanted and not marked) or not is_text(part):
+        return
+    if part.size > max_bytes:
+        yield Text(place, part, "", left_out=True)
         return
     text = part.text
     is_marked_up = part.declared_type == "text/html" or part.detected_type in ("text/html", *_XML_TYPES)
