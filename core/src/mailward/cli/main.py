@@ -11,6 +11,7 @@ from mailward.cli.password import password
 from mailward.cli.plugins import plugins
 from mailward.cli.queue import queue
 from mailward.cli.scan import scan
+from mailward.cli.scan_server import scan_server
 from mailward.cli.send import send
 from mailward.cli.serve import serve
 from mailward.values.errors import ConfigError, MailwardError
@@ -48,7 +49,7 @@ def cli() -> None:
     """
 
 
-for command in (serve, check, plugins, queue, scan, send, password):
+for command in (serve, check, plugins, queue, scan, scan_server, send, password):
     cli.add_command(command)
 
 

@@ -93,6 +93,10 @@ class Config:
         """The folder where everything that is kept lies."""
         return self.base / self.core.spool.path.expanduser()
 
+    def resolve(self, path: Path) -> Path:
+        """A path of the settings; a relative one starts at the folder of the configuration file."""
+        return self.base / path.expanduser()
+
     def section(self, name: str, policy: PolicySection | None = None) -> dict[str, Any]:
         """The table of a plugin, with the overrides of a policy laid over it key by key."""
         return {**self.sections.get(name, {}), **(policy.overrides.get(name, {}) if policy else {})}

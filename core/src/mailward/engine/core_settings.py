@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from attrs import field, frozen
 from mailward.engine.delivery_settings import DeliverySettings
 from mailward.engine.diagnostics_settings import DiagnosticsSettings
 from mailward.engine.gateway_settings import GatewaySettings
+from mailward.engine.scan_server_settings import ScanServerSettings
 from mailward.engine.scan_settings import ScanSettings
 from mailward.hooks.settings import Seconds, between, setting
 from mailward.mime import Limits
 from mailward.values.action import Action, Drop, Hold
+from mailward.values.endpoint import Endpoint
 from mailward.values.errors import ConfigError, Problem
 
 
@@ -73,6 +76,7 @@ class CoreSettings:
     gateway: GatewaySettings = field(factory=GatewaySettings)
     spool: SpoolSettings = field(factory=SpoolSettings)
     scan: ScanSettings = field(factory=ScanSettings)
+    scan_server: ScanServerSettings = field(factory=ScanServerSettings)
     delivery: DeliverySettings = field(factory=DeliverySettings)
     dns: DnsSettings = field(factory=DnsSettings)
     log: LogSettings = field(factory=LogSettings)
@@ -89,10 +93,21 @@ def contradictions(source: str, settings: CoreSettings) -> None:
         problems.append(
             Problem("delivery.retry_max_s", "is less than delivery.retry_first_s", str(delivery.retry_max_s))
         )
-    scan = settings.scan
-    if scan.sessions < scan.workers:
-        problems.append(
-            Problem("scan.sessions", f"is less than scan.workers, which is {scan.workers}", str(scan.sessions))
-        )
+    problems += _scan_contradictions(settings.scan)
     if problems:
         raise ConfigError(source, problems)
+
+
+def _scan_contradictions(scan: ScanSettings) -> Iterator[Problem]:
+    if scan.sessions < scan.workers:
+        yield Problem("scan.sessions", f"is less than scan.workers, which is {scan.workers}", str(scan.sessions))
+    for text in scan.servers:
+        try:
+            endpoint = Endpoint.parse(text)
+        except ValueError as error:
+            yield Problem("scan.servers", str(error))
+            continue
+        if scan.by_name and not endpoint.is_this_host:
+            yield Problem("scan.by_name", "is for scan servers on this host only", text, "127.0.0.1, [::1], localhost")
+    if scan.servers and scan.server_key is None:
+        yield Problem("scan.server_key", "is not set: scan servers take nothing from strangers")

@@ -8,6 +8,7 @@ async with engine:
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -168,6 +169,24 @@ class Engine:
         self.report(verdict)
         return verdict
 
+    def scan_identity(self) -> str:
+        """What verdicts depend on, as a text that is equal for engines that judge alike.
+
+        It is made from the plugins with scan hooks (versions, settings, deadlines), the policies, the
+        limits and the dispositions, and holds their settings: not for the log.
+        """
+        core = self.config.core
+        policies = [
+            (
+                policy.name,
+                repr(policy.section),
+                repr(policy.disposition),
+                [_known(i) for i in policy.instances if _scans(i)],
+            )
+            for policy in self.policies.all
+        ]
+        return json.dumps([policies, repr(core.limits)])
+
     def report(self, verdict: Verdict) -> None:
         """Emit an event for each plugin failure that a verdict records."""
         for call in verdict.calls:
@@ -197,3 +216,19 @@ class Engine:
             conversations=self._conversations,
             first_retry_s=self.config.core.delivery.retry_first_s,
         )
+
+
+_SCAN_HOOKS = ("unpack", "scan_part", "scan_message", "disposition")
+
+
+def _scans(instance: Instance) -> bool:
+    return any(instance.implements(hook) for hook in _SCAN_HOOKS)
+
+
+def _known(instance: Instance) -> tuple[str, ...]:
+    """What tells one instance from another that judges otherwise."""
+    kind = type(instance.plugin)
+    return (
+        *(instance.name, kind.__qualname__, instance.plugin.version, repr(instance.plugin.settings)),
+        *(str(instance.on_failure), str(instance.timeout_s), str(instance.shadow)),
+    )

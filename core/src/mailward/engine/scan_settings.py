@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
+from pathlib import Path
 
 from attrs import frozen
 
 from mailward.hooks.settings import MIB, ByteSize, Seconds, between, setting
+
+
+class Fallback(StrEnum):
+    """What happens while no scan server answers."""
+
+    LOCAL = "local"
+    DEFER = "defer"
+
+
+class ServerConfig(StrEnum):
+    """Which scan servers are used: those with the gateway's plugins, settings and policies, or any."""
+
+    SAME = "same"
+    ANY = "any"
 
 
 @frozen
@@ -45,4 +61,20 @@ class ScanSettings:
     )
     load_interval_s: Seconds = setting(
         Seconds(900.0), validator=between(1, 86_400), help="least time between two load-exceeded events"
+    )
+    servers: tuple[str, ...] = setting(
+        (), help="scan servers, host:port, that judge instead of this host; the one with least to do is asked first"
+    )
+    server_key: Path | None = setting(None, help="file with the key that gateway and scan servers share")
+    server_config: ServerConfig = setting(
+        ServerConfig.SAME, help="scan servers to use: those with the same plugins, settings and policies, or any"
+    )
+    by_name: bool = setting(
+        False, help="name large messages to scan servers on this very host by their path, instead of sending them"
+    )
+    connect_timeout_s: Seconds = setting(
+        Seconds(5.0), validator=between(0.1, 60), help="time to connect to a scan server and to know each other"
+    )
+    fallback: Fallback = setting(
+        Fallback.LOCAL, help="while no scan server answers: scan here (local), or answer 451 (defer)"
     )

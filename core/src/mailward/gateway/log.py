@@ -24,6 +24,8 @@ from mailward.values.event import (
     ProtocolViolation,
     Queued,
     Refused,
+    ScanServerBack,
+    ScanServerLost,
     Started,
     Stopped,
     Suspect,
@@ -236,6 +238,21 @@ def _(event: Suspect) -> tuple[str, Fields]:
 @describe.register
 def _(event: LoadExceeded) -> tuple[str, Fields]:
     return "error", {"waiting": event.waiting, "threshold": event.threshold}
+
+
+@describe.register
+def _(event: ScanServerLost) -> tuple[str, Fields]:
+    return "error", {
+        "server": event.server,
+        "code": event.code,
+        "reason": event.reason,
+        "next_try_s": event.next_try_s,
+    }
+
+
+@describe.register
+def _(event: ScanServerBack) -> tuple[str, Fields]:
+    return "info", {"server": event.server}
 
 
 @describe.register

@@ -23,6 +23,7 @@ from mailward.gateway.services import Services
 from mailward.hooks.markers import Place
 from mailward.scan.pool import Pool
 from mailward.scan.protocol import Setup
+from mailward.scan.remote.servers import Servers
 from mailward.spool.committer import Committer
 from mailward.spool.spool import Spool
 from mailward.values.errors import ScanError, SpoolError
@@ -75,7 +76,7 @@ async def open_gateway(config: Config, stack: AsyncExitStack) -> Gateway:
     committer = Committer(spool)
     stack.callback(committer.close)
     setup = Setup(config.text, config.source, str(config.base))
-    pool = Pool(setup, config.core.scan, engine.emit)
+    pool = Pool(setup, config.core.scan, engine.emit, Servers.of(engine))
     stack.push_async_callback(pool.stop)
     await asyncio.gather(engine.start(), pool.start())
     stack.push_async_callback(engine.stop)

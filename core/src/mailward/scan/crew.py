@@ -65,6 +65,11 @@ class Crew:
         return self._forge.lacking
 
     @property
+    def identity(self) -> str:
+        """What verdicts depend on, as a digest."""
+        return self._forge.identity
+
+    @property
     def pids(self) -> tuple[int, ...]:
         """The scan processes, for status and tests."""
         return tuple(sorted(process.pid for process in (*self._idle, *self._busy)))
@@ -108,7 +113,7 @@ class Crew:
             process.kill()
         for process in self._idle:
             process.close()
-        leaving = [process.forge.end_of(process.pid) for process in (*self._idle, *self._leaving)]
+        leaving = [process.forge.end_of(process.pid) for process in (*self._idle, *self._busy, *self._leaving)]
         await asyncio.gather(*leaving, return_exceptions=True)
         self._idle.clear()
         self._busy.clear()
@@ -124,7 +129,7 @@ class Crew:
             raise ScanError(DIED, "the gateway stops")
         if self._tick is None:
             self._tick = asyncio.get_running_loop().call_later(TICK_S, self._look)
-        if ticket.suspect and self._room():
+        if ticket.crashes and self._room():
             self._later(self._alone(ticket))
         elif self._idle:
             self._begin(self._idle.pop(), ticket)
@@ -150,8 +155,6 @@ class Crew:
         process.ticket = None
         self._busy.discard(process)
         self._counts.scanned(monotonic() - process.since)
-        for event in answer.events:
-            self._emit(event)
         if not ticket.answer.done():
             ticket.answer.set_result(answer)
         if process.aside or answer.worn or process.jobs >= self._settings.recycle_after:

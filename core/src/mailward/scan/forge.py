@@ -63,6 +63,8 @@ class Forge:
         self.gone = False
         self.lacking: tuple[str, ...] = ()
         """What the system refuses of the confinement, in words."""
+        self.identity = ""
+        """What verdicts depend on, as a digest; known once started."""
 
     @property
     def pid(self) -> int:
@@ -89,7 +91,7 @@ class Forge:
         if ready.problem:
             self._kill()
             raise ConfigError(self._setup.source, [Problem("scan process", ready.problem)])
-        self.lacking = ready.lacking
+        self.lacking, self.identity = ready.lacking, ready.identity
         self._loop.add_reader(self._control, self._readable)
 
     async def make(self) -> Birth:

@@ -36,11 +36,13 @@ class Setup:
 class Ready:
     """The answer to `Setup`: work can begin, or why it cannot.
 
-    ``lacking`` says which means of confinement the system refuses.
+    ``lacking`` says which means of confinement the system refuses, ``identity`` what verdicts depend on
+    (a digest of `Engine.scan_identity`).
     """
 
     problem: str = ""
     lacking: tuple[str, ...] = ()
+    identity: str = ""
 
 
 @frozen
@@ -73,10 +75,12 @@ def head(json: bytes, body_bytes: int) -> bytes:
     return _LENGTHS.pack(len(json), body_bytes)
 
 
-def lengths(start: bytes | bytearray, max_json_bytes: int = MAX_JSON_BYTES) -> tuple[int, int]:
+def lengths(
+    start: bytes | bytearray, max_json_bytes: int = MAX_JSON_BYTES, max_body_bytes: int = MAX_BODY_BYTES
+) -> tuple[int, int]:
     """What `head` packed. Raises ScanError where a length is over its limit."""
     json_bytes, body_bytes = _LENGTHS.unpack_from(start)
-    if json_bytes > max_json_bytes or body_bytes > MAX_BODY_BYTES:
+    if json_bytes > max_json_bytes or body_bytes > max_body_bytes:
         raise ScanError("protocol", f"a frame of {json_bytes} + {body_bytes} bytes")
     return json_bytes, body_bytes
 

@@ -40,20 +40,22 @@ class Suspects:
             return 0
         return self._crashes.get(_key(content), 0)
 
-    def remember(self, content: Content, crashes: int) -> None:
-        """Note that the message is at this count. Raises ScanError where it cannot be read."""
+    def note(self, content: Content, crashes: int) -> None:
+        """Note that the message is at this count; at none, or enough for hold, it is forgotten: the next begins anew.
+
+        Raises ScanError where it cannot be read.
+        """
         key = _key(content)
+        if not 0 < crashes < MAX_CRASHES:
+            if key in self._crashes:
+                self._drop(key)
+            return
         if key not in self._crashes:
             self._sizes[key[0]] = self._sizes.get(key[0], 0) + 1
         self._crashes[key] = crashes
         self._crashes.move_to_end(key)
         if len(self._crashes) > self._most:
             self._drop(next(iter(self._crashes)))
-
-    def forget(self, content: Content) -> None:
-        """The message has been put in hold, or judged after all: the next one begins at nought."""
-        if content.size_bytes in self._sizes and (key := _key(content)) in self._crashes:
-            self._drop(key)
 
     def _drop(self, key: tuple[int, bytes]) -> None:
         del self._crashes[key]

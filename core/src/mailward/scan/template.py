@@ -13,6 +13,7 @@ socket and its progress memory. Reports go back: `BORN` with a pidfd, `ENDED` wi
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import selectors
 import signal
@@ -125,6 +126,11 @@ def _build(setup: Setup, progress: Progress) -> tuple[Engine, tuple[str, ...]]:
     return engine, lacking
 
 
+def identity(engine: Engine) -> str:
+    """A digest of what verdicts depend on."""
+    return hashlib.sha256(engine.scan_identity().encode()).hexdigest()
+
+
 def single_threaded() -> bool:
     """Whether this process has one thread and may fork."""
     return len(os.listdir("/proc/self/task")) == 1
@@ -144,7 +150,7 @@ def _template(control: socket.socket, setup_fd: int) -> int:
     gc.collect()
     gc.freeze()
     template = Template(engine, control, progress, setup_fd)
-    control.send(dump(Ready(lacking=lacking)))
+    control.send(dump(Ready(lacking=lacking, identity=identity(engine))))
     template.serve()
     return 0
 

@@ -14,16 +14,17 @@ from mailward.values.wire import dump
 class Ticket:
     """One try at one message. ``answer`` is what the one who wants it waits for; cancelled, nobody does.
 
-    ``deadline_at`` is on the clock of `time.monotonic`; ``suspect``: an earlier try ended its process.
+    ``deadline_at`` is on the clock of `time.monotonic`; ``crashes`` counts the scan processes that
+    earlier tries ended.
     """
 
-    __slots__ = ("answer", "content", "deadline_at", "envelope", "suspect", "taken_at")
+    __slots__ = ("answer", "content", "crashes", "deadline_at", "envelope", "taken_at")
 
-    def __init__(self, envelope: Envelope, content: Content, deadline_at: float, suspect: bool) -> None:
+    def __init__(self, envelope: Envelope, content: Content, deadline_at: float, crashes: int = 0) -> None:
         self.envelope = envelope
         self.content = content
         self.deadline_at = deadline_at
-        self.suspect = suspect
+        self.crashes = crashes
         self.taken_at = monotonic()
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 

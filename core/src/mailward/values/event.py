@@ -163,6 +163,25 @@ class LoadExceeded(Event):
 
 
 @frozen(kw_only=True)
+class ScanServerLost(Event):
+    """A scan server is not used for a while; ``code`` is that of IMA-LOG-03, ``next_try_s`` how long."""
+
+    name: ClassVar[str] = "scan_server_lost"
+    server: str
+    code: int
+    reason: str
+    next_try_s: float = 0.0
+
+
+@frozen(kw_only=True)
+class ScanServerBack(Event):
+    """A scan server that was lost judges again."""
+
+    name: ClassVar[str] = "scan_server_back"
+    server: str
+
+
+@frozen(kw_only=True)
 class Custom(Event):
     """An event of a plugin's own, emitted through its context."""
 
