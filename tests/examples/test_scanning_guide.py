@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,20 +46,27 @@ def test_server_and_gateway_of_the_guide_work_together(folder: Path) -> None:
     (folder / "scan-server.toml").write_text(server)
     Identity(parse_config(server, "guide", folder))
     assert Servers.of(Engine(parse_config((folder / "mailward.toml").read_text(), "guide", folder))) is not None
-    with subprocess.Popen(
-        [*program, "scan-server", "-c", "scan-server.toml"], cwd=folder, stderr=subprocess.PIPE, text=True
-    ) as running:
-        assert running.stderr is not None
-        ready = next(line for line in running.stderr if "ready" in line)
-        found = re.search(r"127\.0\.0\.1:\d+", ready)
-        assert found is not None
+    log = folder / "log"
+    with log.open("w") as file:
+        running = subprocess.Popen([*program, "scan-server", "-c", "scan-server.toml"], cwd=folder, stderr=file)
+    try:
+        address = _listening(log)
         for command in SHELL[1].splitlines()[1:]:
-            words = command.replace("127.0.0.1:7777", found[0]).split()[1:]
+            words = command.replace("127.0.0.1:7777", address).split()[1:]
             done = subprocess.run([*program, *words], cwd=folder, capture_output=True, text=True, check=True)
             assert "judged" in done.stdout
+    finally:
         running.terminate()
-        running.stderr.read()
-    assert running.returncode == 0
+    assert running.wait() == 0
+
+
+def _listening(log: Path) -> str:
+    for _ in range(6000):
+        found = re.search(r"ready.*(127\.0\.0\.1:\d+)", log.read_text())
+        if found is not None:
+            return found[1]
+        time.sleep(0.01)
+    raise AssertionError(log.read_text())
 
 
 def test_a_server_without_key_or_certificate_does_not_start(tmp_path: Path) -> None:

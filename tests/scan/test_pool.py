@@ -262,7 +262,7 @@ def test_a_template_that_is_ended_takes_no_message_with_it(pool: Start) -> None:
     async def main() -> None:
         async with pool("workers = 2") as run:
             tasks = [asyncio.create_task(run.answer(f"self.once('w{n}', lambda: self.wait('go'))")) for n in range(2)]
-            await until(lambda: (run.folder / "w1").exists(), "both scans")
+            await until(lambda: all((run.folder / name).exists() for name in ("w0", "w1", "go.begun")), "both scans")
             os.kill(run.pool.template_pid, signal.SIGKILL)
             assert await asyncio.gather(*tasks) == ["None", "None"]
             assert not run.of(Suspect)

@@ -43,9 +43,9 @@ def scan_server(ctx: click.Context, config: Path | None, asked: str | None, key:
         ctx.exit(serve(config))
     status = _ask(asked, key, config)
     if as_json:
-        from mailward.values.wire import plain
+        import attrs
 
-        print_json(plain(status))
+        print_json(attrs.asdict(status))
     else:
         console().print(table(("", ""), _rows(status)))
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 
 import structlog
 
-from mailward import __version__
 from mailward.engine.config import Config
 from mailward.scan.codes import ANSWER, PROTOCOL
 from mailward.scan.content import Content
@@ -135,7 +135,7 @@ class ScanServer:
     def status(self) -> Status:
         """How the server fares."""
         return Status(
-            __version__,
+            version("mailward"),
             os.getpid(),
             round(monotonic() - self._started_at, 3),
             len(self._connections),
