@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mailward.engine.engine import Engine
     from mailward.hooks.context import Clock, Context
     from mailward.hooks.conversation import Capture, ContentDetail, ConversationLog, Fault, FaultFilter, Recorder
+    from mailward.hooks.desk import Desk
     from mailward.hooks.markers import Place, hookimpl
     from mailward.hooks.plugin import OnFailure, Plugin
     from mailward.hooks.resolver import MailExchanger, Resolver, TlsaRecord
@@ -126,6 +127,7 @@ __all__ = [
     "Deliver",
     "Delivered",
     "Delivery",
+    "Desk",
     "DnsFault",
     "Drop",
     "Edit",
@@ -226,6 +228,7 @@ _HOMES = {
     "OnFailure": "mailward.hooks.plugin",
     "Plugin": "mailward.hooks.plugin",
     "MailExchanger": "mailward.hooks.resolver",
+    "Desk": "mailward.hooks.desk",
     "Resolver": "mailward.hooks.resolver",
     "TlsaRecord": "mailward.hooks.resolver",
     "Scan": "mailward.hooks.scan",

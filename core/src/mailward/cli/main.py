@@ -8,6 +8,7 @@ from mailward import __version__
 from mailward.cli.check import check
 from mailward.cli.output import EXIT_HELP, USAGE, fail, show_config_error
 from mailward.cli.password import password
+from mailward.cli.plugin_commands import help_rows, plugin_commands
 from mailward.cli.plugins import plugins
 from mailward.cli.queue import queue
 from mailward.cli.scan import scan
@@ -16,9 +17,31 @@ from mailward.cli.send import send
 from mailward.cli.serve import serve
 from mailward.values.errors import ConfigError, MailwardError
 
+_WORDS = "mailward.words"
+
 
 class Commands(click.Group):
-    """The group: errors that are somebody's to mend are told in a sentence, without a traceback."""
+    """The group: commands of the core, then those of the plugins that the configuration enables.
+
+    Errors that are somebody's to mend are told in a sentence, without a traceback.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, the core's own first."""
+        own = super().list_commands(ctx)
+        return [*own, *sorted(help_rows(ctx.meta.get(_WORDS, ()), own))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name; plugins are loaded only where the core has none."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None:
+            command = plugin_commands(ctx.meta.get(_WORDS, ()), super().list_commands(ctx)).get(cmd_name)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words of the command line: they name the configuration."""
+        ctx.meta[_WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""

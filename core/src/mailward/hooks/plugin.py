@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mailward.hooks.context import Context
 from mailward.hooks.settings import NoSettings
 from mailward.values.action import Action
 from mailward.values.finding import Finding, Kind
+
+if TYPE_CHECKING:
+    import click
 
 
 class OnFailure(StrEnum):
@@ -63,6 +67,16 @@ class Plugin:
 
         Raise `ValueError` with a message for the administrator where settings contradict each other.
         """
+
+    @classmethod
+    def commands(cls) -> Sequence[click.Command]:
+        """Commands that this plugin adds to ``mailward``, made with click (a group for more than one).
+
+        They are there where the configuration enables the plugin, and all take ``-c FILE``. The object
+        of their context (``click.pass_obj``) is a `Desk`: the plugin's settings and context. To say what went
+        wrong, raise ``click.ClickException``; the exit status is then 1.
+        """
+        return ()
 
     @property
     def needs_network(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import ClassVar
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from mailward import (
     Action,
@@ -33,6 +33,9 @@ from mailward_antivirus.settings import AntivirusSettings
 from mailward_antivirus.statuses import own
 from mailward_antivirus.supply import Supply
 
+if TYPE_CHECKING:
+    import click
+
 _TO_REPAIR = (Kind.INFECTED, Kind.SUSPICIOUS)
 
 
@@ -48,6 +51,13 @@ class Antivirus(Plugin):
 
     settings: AntivirusSettings
     supply: Supply
+
+    @classmethod
+    def commands(cls) -> Sequence[click.Command]:
+        """``mailward definitions``."""
+        from mailward_antivirus.command_line import definitions
+
+        return (definitions,)
 
     def setup(self) -> None:
         """Load the signatures and make the engines ready; the gateway scans nothing, so it has none."""
