@@ -52,7 +52,7 @@ class Window:
 
     def note(self, message_id: str, now: float) -> Outbreak | None:
         """Count an infected message; the alert that it sets off, if any. Raises OSError."""
-        with open(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as file:
+        with open(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8", errors="replace") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             state = _State.read(file.read())
             if message_id and any(name == message_id for _, name in state.seen):
