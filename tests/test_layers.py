@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "core" / "src" / "mailward"
-LAYERS = ("values", "mime", "hooks", "engine", "spool", "scan", "delivery", "gateway", "cli")
+LAYERS = ("values", "mime", "hooks", "engine", "spool", "scan", "delivery", "gateway", "supervisor", "cli")
 """Lowest first."""
 
 MODULES = sorted(CORE.rglob("*.py"))

@@ -13,7 +13,7 @@ import mailward
 from mailward.cli.main import cli
 
 Run = Callable[..., Any]
-COMMANDS = ["serve", "check", "plugins", "queue", "scan", "send", "password"]
+COMMANDS = ["serve", "ctl", "check", "plugins", "queue", "scan", "send", "password"]
 
 
 def test_help_lists_commands_and_exit_status(run: Run) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -20,12 +19,14 @@ from harness.wait import PATIENCE_S, until
 from mailward.spool.journal import journaled
 
 Line = dict[str, Any]
+START_S = 60.0
 
 PLUGINS = ("relay", "content", "antivirus")
 PROGRAM = (sys.executable, "-m", "mailward.cli.main")
 BASE: Table = {
     "plugins": PLUGINS,
     "gateway": {"listen": ["127.0.0.1:0"], "hostname": "mx.example.test"},
+    "process": {"gateways": 1, "watch_config": False},
     "scan": {"workers": 1},
     "delivery": {"retry_first_s": 0.2, "retry_max_s": 1},
     "log": {"format": "json"},
@@ -56,7 +57,7 @@ class Gateway:
             self.process = subprocess.Popen(
                 [*PROGRAM, "serve", "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        ready = until(lambda: self._ready(seen), "the gateway to be ready", story=self.story)
+        ready = until(lambda: self._ready(seen), "the gateway to be ready", START_S, self.story)
         self.ports = [int(address.rpartition(":")[2]) for address in ready["listen"]]
         self.port = self.ports[0]
         return self
@@ -64,7 +65,10 @@ class Gateway:
     def _ready(self, seen: int) -> Line | None:
         process = self.running
         assert process.poll() is None, f"the program ended with {process.returncode}\n{self.story()}"
-        return next((line for line in self._lines(seen) if line["event"] == "ready"), None)
+        lines = self._lines(seen)
+        if not any(line["event"] == "started" for line in lines):
+            return None  # the supervisor says that it is ready, a gateway process that all have started
+        return next((line for line in lines if line["event"] == "ready"), None)
 
     @property
     def running(self) -> subprocess.Popen[bytes]:
@@ -112,11 +116,11 @@ class Gateway:
         return self.logged("delivered", id=message_id)
 
     def kill(self) -> None:
-        """End the gateway as a power cut would, and wait until its scan processes are gone too."""
-        workers = [Path("/proc") / pid for pid in self.descendants()]
+        """End the program as a power cut would, and wait until all its processes are gone."""
+        others = [Path("/proc") / pid for pid in self.descendants()]
         self.running.kill()
         self.running.wait(PATIENCE_S)
-        until(lambda: not any(_alive(worker) for worker in workers), "scan processes to end with their parent")
+        until(lambda: not any(_alive(other) for other in others), "all processes to end with the first")
 
     def stop(self) -> int:
         """Ask the gateway to end; its exit status."""
@@ -127,14 +131,14 @@ class Gateway:
         """Start again on the same folder."""
         return self.start()
 
+    def gateways(self) -> list[str]:
+        """The process ids of the gateway processes."""
+        return children_of(self.running.pid)
+
     def descendants(self, pid: int | str = 0) -> list[str]:
         """The process ids of all that the gateway (or the process ``pid``) has started, and what these have."""
-        found = []
-        with contextlib.suppress(OSError):  # one that ends meanwhile
-            for task in Path(f"/proc/{pid or self.running.pid}/task").iterdir():
-                for child in (task / "children").read_text().split():
-                    found += [child, *self.descendants(child)]
-        return found
+        children = children_of(pid or self.running.pid)
+        return [*children, *(one for child in children for one in self.descendants(child))]
 
     def templates(self) -> list[str]:
         """The process ids of the template processes, which make the scan processes."""
@@ -145,8 +149,8 @@ class Gateway:
         return [pid for pid in self.descendants() if _is_scan(pid) and _is_scan(_parent(pid))]
 
     def peak_bytes(self, pid: int | str = 0) -> int:
-        """The most memory that the gateway (or the process ``pid``) has ever held."""
-        status = Path(f"/proc/{pid or self.running.pid}/status").read_text()
+        """The most memory that the first gateway process (or the process ``pid``) has ever held."""
+        status = Path(f"/proc/{pid or self.gateways()[0]}/status").read_text()
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         assert found is not None
         return int(found[1]) * 1024
@@ -175,6 +179,15 @@ class Gateway:
             if found.entry.queue in wanted
         ]
         return small + [file for queue in wanted for file in spool.glob(f"*/{queue}/*") if file.is_file()]
+
+
+def children_of(pid: int | str) -> list[str]:
+    """The process ids of the children of a process."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [child for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:  # it has ended meanwhile
+        return []
 
 
 def _parent(pid: str) -> str:

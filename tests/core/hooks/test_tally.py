@@ -43,3 +43,17 @@ def test_totals_agree_with_plain_counting_and_never_fall_below_nought(steps):
         plain[column, key] = max(0, plain.get((column, key), 0) + number)
     for key in "abc":
         assert tallies[0].total(key) == plain.get((0, key), 0) + plain.get((1, key), 0)
+
+
+def test_a_process_can_join_later_and_its_counts_can_be_cleared_from_outside():
+    fd = Tally.make(2)
+    try:
+        one, two = Tally(fd, 0, 2, b"key"), Tally()
+        two.add("host", 5)
+        two.join(fd, 1, 2, b"key")
+        two.add("host", 2)
+        assert one.add("host", 1) == 3
+        Tally.clear(fd, 1)
+        assert one.total("host") == two.total("host") == 1
+    finally:
+        os.close(fd)

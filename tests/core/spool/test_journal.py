@@ -312,7 +312,7 @@ def test_the_journal_of_a_slot_left_over_is_taken_over(tmp_path: Path, make_entr
     old.close()
     mine = Spool(tmp_path, "0")
     mine.open()
-    assert mine.adopt(in_use=("0",)) == 1
+    assert mine.adopt(in_use=("0",)) == [(entry.id, Queue.FAST)]
     assert list(mine.recover()) == [entry]
     assert _again(mine) == [entry]
     assert _body(mine, entry) == BODY
@@ -347,3 +347,29 @@ def test_rubbish_in_a_segment_never_gives_a_message_that_was_not_committed(
     spool.open()
     assert set(spool.recover()) <= set(entries)
     spool.close()
+
+
+def test_a_message_that_has_a_file_too_is_taken_over_once(tmp_path: Path, make_entry: Callable[..., Entry]) -> None:
+    old = Spool(tmp_path, "1")
+    old.open()
+
+    async def run() -> Entry:
+        committer = Committer(old)
+        incoming = old.begin()
+        incoming.write(BODY)
+        (entry,) = await committer.commit(incoming, (make_entry(incoming.id),))
+        committer.close()
+        return entry
+
+    entry = asyncio.run(run())
+    segments = {path: path.read_bytes() for path in (tmp_path / "spool" / "1" / "journal").iterdir()}
+    old.move(entry, Queue.SLOW)
+    old.close()
+    for path, data in segments.items():
+        path.write_bytes(data)  # the crash came between the file and the mark in the journal
+    mine = Spool(tmp_path, "0")
+    mine.open()
+    assert mine.adopt(in_use=("0",)) == [(entry.id, Queue.SLOW)]
+    assert [found.id for found in mine.recover()] == [entry.id]
+    assert [found.id for found in _again(mine)] == [entry.id]
+    mine.close()

@@ -131,10 +131,10 @@ def test_slots_that_nobody_uses_are_taken_over(tmp_path: Path, make_entry: Calla
             old.close()
     mine = Spool(tmp_path, "0")
     mine.open()
-    assert mine.adopt(in_use=()) == 1
+    assert mine.adopt(in_use=()) == [("m1", Queue.SLOW)]
     assert [entry.id for entry in mine.recover()] == ["m1"]
     old.close()
-    assert mine.adopt(in_use=("0", "2")) == 0
+    assert mine.adopt(in_use=("0", "2")) == []
     mine.close()
 
 

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
 from mailward import __version__
-from mailward.cli.check import check
-from mailward.cli.output import EXIT_HELP, USAGE, fail, show_config_error
-from mailward.cli.password import password
-from mailward.cli.plugin_commands import help_rows, plugin_commands
-from mailward.cli.plugins import plugins
-from mailward.cli.queue import queue
-from mailward.cli.scan import scan
-from mailward.cli.scan_server import scan_server
-from mailward.cli.send import send
-from mailward.cli.serve import serve
+from mailward.cli.exits import EXIT_HELP, USAGE
 from mailward.values.errors import ConfigError, MailwardError
 
+COMMANDS = ("check", "ctl", "password", "plugins", "queue", "scan", "scan-server", "send", "serve")
+"""Those of the core, each in the module of its name."""
 _WORDS = "mailward.words"
 
 
 class Commands(click.Group):
     """The group: commands of the core, then those of the plugins that the configuration enables.
 
-    Errors that are somebody's to mend are told in a sentence, without a traceback.
+    A command is imported when it is wanted, so that one that needs little is there at once. Errors
+    that are somebody's to mend are told in a sentence, without a traceback.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, the core's own first."""
-        own = super().list_commands(ctx)
-        return [*own, *sorted(help_rows(ctx.meta.get(_WORDS, ()), own))]
+        from mailward.cli.plugin_commands import help_rows
+
+        return [*COMMANDS, *sorted(help_rows(ctx.meta.get(_WORDS, ()), list(COMMANDS)))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name; plugins are loaded only where the core has none."""
-        command = super().get_command(ctx, cmd_name)
-        if command is None:
-            command = plugin_commands(ctx.meta.get(_WORDS, ()), super().list_commands(ctx)).get(cmd_name)
-        return command
+        if cmd_name in COMMANDS:
+            word = cmd_name.replace("-", "_")
+            own: click.Command = getattr(import_module(f"mailward.cli.{word}"), word)
+            return own
+        from mailward.cli.plugin_commands import plugin_commands
+
+        return plugin_commands(ctx.meta.get(_WORDS, ()), list(COMMANDS)).get(cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Keep the words of the command line: they name the configuration."""
@@ -48,9 +48,13 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigError as error:
+            from mailward.cli.output import show_config_error
+
             show_config_error(error)
             raise click.exceptions.Exit(USAGE) from error
         except MailwardError as error:
+            from mailward.cli.output import fail
+
             fail(str(error))
 
 
@@ -70,10 +74,6 @@ def cli() -> None:
       mailward queue list                see what waits
       mailward scan message.eml          judge a file, nothing is delivered
     """
-
-
-for command in (serve, check, plugins, queue, scan, scan_server, send, password):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -17,22 +17,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mailward.cli.exits import FAILED as FAILED
+from mailward.cli.exits import FOUND as FOUND
+from mailward.cli.exits import OK as OK
+from mailward.cli.exits import UNDECIDED as UNDECIDED
+from mailward.cli.exits import USAGE as USAGE
+
 if TYPE_CHECKING:
     from mailward.values.errors import ConfigError
-
-OK = 0
-FOUND = 1
-FAILED = 1
-USAGE = 2
-UNDECIDED = 3
-
-EXIT_HELP = """\
-\b
-Exit status of every command:
-  0  done; clean; accepted; all checks passed
-  1  something was found, refused or failed
-  2  wrong usage or wrong configuration
-  3  could not be decided: not scanned to the end, server not reached"""
 
 _WIDE = 400
 _NOT_PRINTABLE = re.compile(

@@ -81,6 +81,24 @@ class Runner:
         self._pump()
         return waiting
 
+    async def adopt(self, in_use: tuple[str, ...]) -> int:
+        """Take over the mail of slots that no process uses any more, and deliver it; how many messages that are.
+
+        ``in_use`` names the slots of all processes that live. Raises SpoolError.
+        """
+        taken = await asyncio.to_thread(self._spool.adopt, in_use)
+        for count, (message_id, queue) in enumerate(taken, 1):
+            try:
+                self._add(self._spool.load(message_id, queue))
+            except Vanished:
+                continue
+            except Damaged as error:
+                self._spool.set_aside(message_id, queue, error)
+            if count % _RECOVER_STEP == 0:
+                await asyncio.sleep(0)
+        self._pump()
+        return len(taken)
+
     async def stop(self, grace_s: float = 5.0) -> None:
         """Begin nothing more, and give the attempts in progress ``grace_s`` seconds; the rest stays on disk."""
         self._running = False

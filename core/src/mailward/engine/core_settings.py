@@ -11,6 +11,7 @@ from attrs import field, frozen
 from mailward.engine.delivery_settings import DeliverySettings
 from mailward.engine.diagnostics_settings import DiagnosticsSettings
 from mailward.engine.gateway_settings import GatewaySettings
+from mailward.engine.process_settings import ControlSettings, HealthSettings, ProcessSettings
 from mailward.engine.scan_server_settings import ScanServerSettings
 from mailward.engine.scan_settings import ScanSettings
 from mailward.hooks.settings import Seconds, between, setting
@@ -78,6 +79,9 @@ class CoreSettings:
     scan: ScanSettings = field(factory=ScanSettings)
     scan_server: ScanServerSettings = field(factory=ScanServerSettings)
     delivery: DeliverySettings = field(factory=DeliverySettings)
+    process: ProcessSettings = field(factory=ProcessSettings)
+    health: HealthSettings = field(factory=HealthSettings)
+    control: ControlSettings = field(factory=ControlSettings)
     dns: DnsSettings = field(factory=DnsSettings)
     log: LogSettings = field(factory=LogSettings)
     diagnostics: DiagnosticsSettings = field(factory=DiagnosticsSettings)
@@ -94,6 +98,7 @@ def contradictions(source: str, settings: CoreSettings) -> None:
             Problem("delivery.retry_max_s", "is less than delivery.retry_first_s", str(delivery.retry_max_s))
         )
     problems += _scan_contradictions(settings.scan)
+    problems += _levels(settings.health)
     if problems:
         raise ConfigError(source, problems)
 
@@ -111,3 +116,14 @@ def _scan_contradictions(scan: ScanSettings) -> Iterator[Problem]:
             yield Problem("scan.by_name", "is for scan servers on this host only", text, "127.0.0.1, [::1], localhost")
     if scan.servers and scan.server_key is None:
         yield Problem("scan.server_key", "is not set: scan servers take nothing from strangers")
+
+
+def _levels(health: HealthSettings) -> Iterator[Problem]:
+    for name, low, stop in (
+        ("disk", health.disk_low_percent, health.disk_stop_percent),
+        ("memory", health.memory_low_percent, health.memory_stop_percent),
+        ("files", health.files_low_percent, health.files_stop_percent),
+    ):
+        if stop > low:
+            key = f"health.{name}_stop_percent"
+            yield Problem(key, f"is more than health.{name}_low_percent", f"{stop:g}", f"0 to {low:g}")

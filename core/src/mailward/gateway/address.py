@@ -25,12 +25,17 @@ class Listen:
             raise ConfigError(source, [Problem("gateway.listen", "is not an address and a port", repr(text), allowed)])
         return cls(host.strip("[]"), int(port))
 
-    def bind(self, source: str = "") -> socket.socket:
-        """A bound socket, not yet listening. Raises ConfigError that says what to do."""
+    def bind(self, source: str = "", *, reuse_port: bool = False) -> socket.socket:
+        """A bound socket, not yet listening. Raises ConfigError that says what to do.
+
+        With ``reuse_port`` other sockets of this user that have it too may be bound to the same address.
+        """
         family = socket.AF_INET6 if ":" in self.host or not self.host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6 and not self.host:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             bound.bind((self.host, self.port))

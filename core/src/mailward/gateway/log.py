@@ -14,9 +14,13 @@ from mailward.engine.core_settings import LogFormat, LogLevel, LogSettings
 from mailward.values.decision import Copy
 from mailward.values.event import (
     Bounced,
+    ConfigurationChanged,
+    ConfigurationRefused,
     Custom,
     Delivered,
     Event,
+    FileAccessFailed,
+    GatewayDied,
     Judged,
     LoadExceeded,
     LoginFailed,
@@ -24,11 +28,14 @@ from mailward.values.event import (
     ProtocolViolation,
     Queued,
     Refused,
+    ResourceLow,
+    ResourceRecovered,
     ScanServerBack,
     ScanServerLost,
     Started,
     Stopped,
     Suspect,
+    SwitchThrown,
     WorkerDied,
 )
 from mailward.values.text import printable
@@ -55,7 +62,8 @@ def configure(settings: LogSettings) -> None:
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # a line leaves in one write, so that those of several processes do not mix
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     for name in ("mail.log", "mail.debug"):  # aiosmtpd's
@@ -257,12 +265,51 @@ def _(event: ScanServerBack) -> tuple[str, Fields]:
 
 @describe.register
 def _(event: Started) -> tuple[str, Fields]:
-    return "info", {"listen": list(event.listen), "recovered": event.recovered}
+    fields: Fields = {"listen": list(event.listen), "recovered": event.recovered}
+    return ("warning", {**fields, "after_crash": True}) if event.after_crash else ("info", fields)
 
 
 @describe.register
 def _(event: Stopped) -> tuple[str, Fields]:
     return "info", {}
+
+
+@describe.register
+def _(event: ConfigurationChanged) -> tuple[str, Fields]:
+    return "info", {"source": event.source, "reason": event.reason, "listen": list(event.listen)}
+
+
+@describe.register
+def _(event: ConfigurationRefused) -> tuple[str, Fields]:
+    return "error", {"source": event.source, "reason": event.reason, "problems": list(event.problems)}
+
+
+@describe.register
+def _(event: GatewayDied) -> tuple[str, Fields]:
+    return "error", {"pid": event.pid, "reason": event.reason, "where": event.where, "again_s": event.again_s}
+
+
+@describe.register
+def _(event: ResourceLow) -> tuple[str, Fields]:
+    level = "error" if event.refusing else "warning"
+    free = round(event.free_percent, 1)
+    fields: Fields = {"resource": event.resource, "place": event.place, "free_percent": free}
+    return level, fields | {"refusing": event.refusing}
+
+
+@describe.register
+def _(event: ResourceRecovered) -> tuple[str, Fields]:
+    return "info", {"resource": event.resource, "place": event.place, "free_percent": round(event.free_percent, 1)}
+
+
+@describe.register
+def _(event: FileAccessFailed) -> tuple[str, Fields]:
+    return "error", {"path": event.path, "problem": event.problem}
+
+
+@describe.register
+def _(event: SwitchThrown) -> tuple[str, Fields]:
+    return "warning", {"switch": event.switch, "on": event.on, "by": event.by}
 
 
 @describe.register

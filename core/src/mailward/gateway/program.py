@@ -1,143 +1,120 @@
-"""The program behind ``mailward serve``: builds everything, runs until told to stop, ends in good order."""
+"""What a gateway process is made of, and how it is put together: `open_gateway` is the one place for that."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
 from contextlib import AsyncExitStack
-from pathlib import Path
+from typing import Protocol
 
-import structlog
-from attrs import frozen
+import attrs
+from attrs import evolve, field, frozen
 
 from mailward.delivery.runner import Runner
-from mailward.engine.config import Config, load_config
+from mailward.engine.board import Board
+from mailward.engine.config import Config
 from mailward.engine.engine import Engine
-from mailward.engine.loop import run
 from mailward.gateway.acceptance import Acceptance
-from mailward.gateway.address import Listen
-from mailward.gateway.log import configure, listener
+from mailward.gateway.bound import Bound
+from mailward.gateway.counters import Counters
+from mailward.gateway.listeners import Listeners
+from mailward.gateway.log import listener
 from mailward.gateway.server import Server
 from mailward.gateway.services import Services
-from mailward.hooks.markers import Place
 from mailward.scan.pool import Pool
 from mailward.scan.protocol import Setup
 from mailward.scan.remote.servers import Servers
 from mailward.spool.committer import Committer
 from mailward.spool.spool import Spool
-from mailward.values.errors import ScanError, SpoolError
-from mailward.values.event import Started, Stopped
 
-EXIT_OK = 0
-EXIT_CONFIG = 2
-EXIT_FAILED = 1
-DRAIN_S = 10.0
-BACKLOG = 1024
+_LOOK_S = 0.05
+
+
+class HasStats(Protocol):
+    """A component with figures."""
+
+    def stats(self) -> attrs.AttrsInstance:
+        """Plain numbers, in a class of attrs."""
+        ...
+
+
+@frozen(eq=False)
+class Share:
+    """What one gateway process has of the whole program.
+
+    ``slot`` is its part of the spool; ``in_use`` are those of all processes that live: the mail of the
+    rest is taken over where ``adopts``. ``workers`` is its part of the scan processes.
+    """
+
+    bound: tuple[Bound, ...]
+    slot: str = "0"
+    in_use: tuple[str, ...] = ("0",)
+    adopts: bool = True
+    workers: int = 1
+    board: Board = field(factory=Board)
 
 
 @frozen(eq=False)
 class Gateway:
-    """A running gateway: bound sockets and what stands behind them."""
+    """A gateway process at work."""
 
     engine: Engine
+    spool: Spool
     runner: Runner
     pool: Pool
-    servers: tuple[asyncio.Server, ...]
-    connections: set[Server]
-    listening: tuple[str, ...]
+    services: Services
+    listeners: Listeners
+    counters: Counters
+    recovered: int
 
-    async def drain(self) -> None:
-        """Accept no more, tell idle clients to go, let messages in progress finish for a while."""
-        for server in self.servers:
-            server.close()
-        end = asyncio.get_running_loop().time() + DRAIN_S
+    @property
+    def connections(self) -> set[Server]:
+        """The open connections."""
+        return self.services.connections
+
+    @property
+    def components(self) -> dict[str, HasStats]:
+        """What has figures of its own, by the word that their names begin with."""
+        return {"in": self.services, "scan": self.pool}
+
+    @property
+    def board(self) -> Board:
+        """The board of the process."""
+        return self.services.board
+
+    async def drain(self, limit_s: float) -> None:
+        """Accept no more, tell idle clients to go, let messages in progress finish for so long; deliver no more."""
+        self.listeners.close()
+        end = asyncio.get_running_loop().time() + limit_s
         while self.connections and asyncio.get_running_loop().time() < end:
             for connection in tuple(self.connections):
                 await connection.leave()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_LOOK_S)
+        await self.runner.stop()
 
 
-async def open_gateway(config: Config, stack: AsyncExitStack) -> Gateway:
-    """Build and start a gateway; what it opened is closed by ``stack``, last first.
+async def open_gateway(config: Config, engine: Engine, share: Share, stack: AsyncExitStack) -> Gateway:
+    """Start everything but the listening; what was opened is closed by ``stack``, last first.
 
     Raises ConfigError, SpoolError or ScanError where it cannot start.
     """
-    addresses = [(number, text) for number, one in enumerate(config.listeners) for text in one.settings.listen]
-    sockets = [(number, Listen.parse(text, config.source)) for number, text in addresses]
-    bound = [(number, listen.bind(config.source)) for number, listen in sockets]
-    for _, one in bound:
-        stack.callback(one.close)
-    engine = Engine(config, place=Place.GATEWAY)
+    counters = Counters()
     engine.listen(listener())
-    spool = Spool(config.state, clock=engine.clock)
+    engine.listen(counters.count)
+    spool = Spool(config.state, share.slot, clock=engine.clock)
     spool.open()
     stack.callback(spool.close)
     committer = Committer(spool)
     stack.callback(committer.close)
     setup = Setup(config.text, config.source, str(config.base))
-    pool = Pool(setup, config.core.scan, engine.emit, Servers.of(engine))
+    pool = Pool(setup, evolve(config.core.scan, workers=share.workers), engine.emit, Servers.of(engine))
     stack.push_async_callback(pool.stop)
     await asyncio.gather(engine.start(), pool.start())
     stack.push_async_callback(engine.stop)
     runner = Runner(spool, committer, engine.gate, config.core.delivery, engine.hostname, engine.clock, engine.emit)
-    spool.adopt((spool.slot,))
+    if share.adopts:
+        spool.adopt(share.in_use)
     recovered = await runner.start()
     stack.push_async_callback(runner.stop)
-    services = Services(engine, Acceptance(engine, pool, committer, runner), spool)
-    loop = asyncio.get_running_loop()
-    servers = [
-        await loop.create_server(services.listeners[number].connection, sock=one, backlog=BACKLOG)
-        for number, one in bound
-    ]
-    listening = tuple(_name(one) for _, one in bound)
-    engine.emit(Started(listen=listening, recovered=recovered or 0))
-    return Gateway(engine, runner, pool, tuple(servers), services.connections, listening)
-
-
-def _name(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    return str(Listen(host, port))
-
-
-async def _serve(config: Config) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        async with AsyncExitStack() as stack:
-            gateway = await open_gateway(config, stack)
-            _welcome(config, gateway)
-            await stop.wait()
-            await gateway.drain()
-            gateway.engine.emit(Stopped())
-    except (SpoolError, ScanError) as error:
-        structlog.get_logger().error("cannot start", problem=str(error))
-        return EXIT_FAILED
-    return EXIT_OK
-
-
-def _welcome(config: Config, gateway: Gateway) -> None:
-    log = structlog.get_logger()
-    plugins = [found.name for found in gateway.engine.policies.found]
-    log.info("ready", listen=list(gateway.listening), plugins=plugins, config=config.source, state=str(config.state))
-
-
-def _make_private(state: Path) -> None:
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SpoolError(f"{state}: cannot be made: {error.strerror}") from error
-
-
-def serve(path: Path | None) -> int:
-    """Run the gateway on a configuration file, or on the built-in defaults; the exit status.
-
-    Raises ConfigError where the configuration is wrong and SpoolError where its state folder cannot be
-    made: nothing has been started then.
-    """
-    config = load_config(path)
-    configure(config.core.log)
-    _make_private(config.state)
-    return run(_serve(config))
+    services = Services(engine, Acceptance(engine, pool, committer, runner), spool, share.board)
+    listeners = Listeners(share.bound, {one.section: one.connection for one in services.listeners}, share.board)
+    return Gateway(engine, spool, runner, pool, services, listeners, counters, recovered)

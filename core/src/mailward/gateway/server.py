@@ -27,7 +27,6 @@ from mailward.gateway.receive import Content
 from mailward.gateway.replies import (
     GREETED_EARLY,
     GREETED_EARLY_FOR_NOW,
-    NOT_ACCEPTING,
     SHUTTING_DOWN,
     TOO_LONG,
     TOO_MANY_CONNECTIONS,
@@ -255,8 +254,9 @@ class Server(SMTP):
         await self._say_greeting(await self.welcome())
 
     async def _admit(self) -> None:
-        if not self.services.board.now.accept:
-            raise self.dismissal(NOT_ACCEPTING, "connect", "reject")
+        closed = self.services.board.refuses_connection()
+        if closed is not None:
+            raise self.dismissal(closed.reply, "connect", closed.rule)
         with self.no_hurry():
             limit = await self.services.doorkeeper.enter(self.peer.ip, self.settings)
         if limit:

@@ -126,6 +126,7 @@ class Listener:
         config = services.engine.config
         key = f"listener.{section.name}" if section.name else "gateway"
         settings = section.settings
+        self.section = section.name
         self.name = section.name or "gateway"
         self.settings = settings
         self.services = services

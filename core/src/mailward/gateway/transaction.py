@@ -76,6 +76,12 @@ async def mail(server: Server, argument: str) -> Reply | None:
     settings = server.settings
     if server.messages >= settings.max_messages:
         raise server.dismissal(TOO_MANY_MESSAGES, "mail_from", "max_messages")
+    board = server.services.board
+    if (closed := board.refuses_connection()) is not None:
+        raise server.dismissal(closed.reply, "mail_from", closed.rule)
+    if (short := board.refuses_mail()) is not None:
+        server.refused("mail_from", short.reply, "core", short.rule)
+        return short.reply
     path = parse_path(argument, MAIL_PARAMETERS) if argument[:5].upper() == "FROM:" else BAD_SYNTAX
     if isinstance(path, Reply):
         return path

@@ -9,6 +9,7 @@ import struct
 
 BUCKETS = 1 << 15
 _COUNT = struct.Struct("=I")
+_COLUMN_BYTES = BUCKETS * _COUNT.size
 
 
 class Tally:
@@ -22,19 +23,31 @@ class Tally:
 
     def __init__(self, fd: int | None = None, column: int = 0, columns: int = 1, key: bytes = b"") -> None:
         """Share the memory file ``fd`` (made by `make`), or count for this process alone where it is None."""
-        size = columns * BUCKETS * _COUNT.size
-        self._memory = mmap.mmap(-1, size) if fd is None else mmap.mmap(fd, size)
+        self._use(fd, column, columns, key)
+
+    def _use(self, fd: int | None, column: int, columns: int, key: bytes) -> None:
+        self._memory = mmap.mmap(-1, columns * _COLUMN_BYTES) if fd is None else mmap.mmap(fd, columns * _COLUMN_BYTES)
         self._key = key
-        self._starts = tuple(number * BUCKETS * _COUNT.size for number in range(columns))
+        self._starts = tuple(number * _COLUMN_BYTES for number in range(columns))
         self._own = self._starts[column]
-        self._memory[self._own : self._own + BUCKETS * _COUNT.size] = bytes(BUCKETS * _COUNT.size)
+        self._memory[self._own : self._own + _COLUMN_BYTES] = bytes(_COLUMN_BYTES)
+
+    def join(self, fd: int, column: int, columns: int, key: bytes) -> None:
+        """Count together with other processes from now on; what was counted before is forgotten."""
+        self._memory.close()
+        self._use(fd, column, columns, key)
 
     @staticmethod
     def make(columns: int) -> int:
         """A memory file for so many processes; its descriptor, to be passed on to them."""
         fd = os.memfd_create("mailward-tally", 0)
-        os.ftruncate(fd, columns * BUCKETS * _COUNT.size)
+        os.ftruncate(fd, columns * _COLUMN_BYTES)
         return fd
+
+    @staticmethod
+    def clear(fd: int, column: int) -> None:
+        """Forget the counts of a process that ended."""
+        os.pwrite(fd, bytes(_COLUMN_BYTES), column * _COLUMN_BYTES)
 
     def _offset(self, key: str) -> int:
         digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=4, key=self._key).digest()

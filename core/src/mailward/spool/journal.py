@@ -221,16 +221,17 @@ class Journal:
             os.close(copy)
         self._folders.sync(DAMAGED)
 
-    def adopt(self, other: Folders) -> int:
-        """Take over the segments of a slot that no process uses; how many messages came. Raises OSError."""
-        before = len(self._places)
+    def adopt(self, other: Folders) -> dict[str, Queue]:
+        """Take over the segments of a slot that no process uses; the messages that came. Raises OSError."""
+        before = set(self._places)
         for name in sorted(other.ids(JOURNAL)):
             own = _new_name()
             os.rename(name, own, src_dir_fd=other.folder(JOURNAL), dst_dir_fd=self._folders.folder(JOURNAL))
             self._folders.sync(JOURNAL)
             if self._header(own) is not None:
                 self._take_up(own)
-        return len(self._places) - before
+        with self._lock:
+            return {message_id: place.queue for message_id, place in self._places.items() if message_id not in before}
 
     def _place(self, message_id: str) -> _Place:
         try:

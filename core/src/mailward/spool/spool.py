@@ -231,12 +231,12 @@ class Spool:
         finally:
             incoming.discard()
 
-    def adopt(self, in_use: tuple[str, ...]) -> int:
-        """Take over the mail of slots that no process uses any more; how many messages that were.
+    def adopt(self, in_use: tuple[str, ...]) -> list[tuple[str, Queue]]:
+        """Take over the mail of slots that no process uses any more; the ids, and the queues they are in.
 
         ``in_use`` names the slots of all gateway processes of this spool. Raises SpoolError.
         """
-        count = 0
+        taken: list[tuple[str, Queue]] = []
         for slot in slot_names(self.root):
             if slot == self.slot or slot in in_use:
                 continue
@@ -244,14 +244,15 @@ class Spool:
             with contextlib.suppress(SpoolError):
                 other.open(wait_s=0.0)
                 try:
-                    count += self._take_from(other)
+                    taken += self._take_from(other)
                 finally:
                     other.close()
-        return count
+        return taken
 
-    def _take_from(self, other: Folders) -> int:
+    def _take_from(self, other: Folders) -> list[tuple[str, Queue]]:
+        taken: dict[str, Queue] = {}
         try:
-            count = self.journal.adopt(other)
+            taken |= self.journal.adopt(other)
             for name in (*Queue, DAMAGED):
                 ids = [message_id for message_id in other.ids(name) if is_id(message_id)]
                 for message_id in ids:
@@ -260,10 +261,13 @@ class Spool:
                     )
                 if ids:
                     self._folders.sync(name)
-                count += len(ids)
+                if isinstance(name, Queue):
+                    taken |= dict.fromkeys(ids, name)
+                for message_id in ids:
+                    self.journal.drop(message_id)  # the file came after the record
         except OSError as error:
             raise SpoolError(f"{other.path}: {error.strerror}") from error
-        return count
+        return list(taken.items())
 
     def _one(self, change: Change) -> None:
         (error,) = self.carry_out([change])

@@ -22,18 +22,101 @@ class Event:
 
 @frozen(kw_only=True)
 class Started(Event):
-    """The gateway accepts connections. ``recovered`` counts messages found in the queue."""
+    """The program accepts connections. ``recovered`` counts messages found in the queue.
+
+    ``after_crash``: the last run did not end in good order (SAV-ALR: Application Start after Crash).
+    """
 
     name: ClassVar[str] = "started"
     listen: tuple[str, ...] = ()
     recovered: int = 0
+    after_crash: bool = False
 
 
 @frozen(kw_only=True)
 class Stopped(Event):
-    """The gateway ended in good order."""
+    """The program ended in good order."""
 
     name: ClassVar[str] = "stopped"
+
+
+@frozen(kw_only=True)
+class ConfigurationChanged(Event):
+    """A new configuration is in force since now; connections open under the old one end under it."""
+
+    name: ClassVar[str] = "configuration_changed"
+    source: str
+    reason: str = ""
+    listen: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class ConfigurationRefused(Event):
+    """A new configuration is wrong: nothing changed, the one before stays in force."""
+
+    name: ClassVar[str] = "configuration_refused"
+    source: str
+    problems: tuple[str, ...]
+    reason: str = ""
+
+
+@frozen(kw_only=True)
+class GatewayDied(Event):
+    """A gateway process ended that should not have, or hung and was killed; it is started anew.
+
+    ``where`` is the innermost place in Python code that a hanging one was in; ``again_s`` says when
+    it is started again.
+    """
+
+    name: ClassVar[str] = "gateway_died"
+    pid: int
+    reason: str
+    where: str = ""
+    again_s: float = 0.0
+
+
+@frozen(kw_only=True)
+class ResourceLow(Event):
+    """Disk, memory or descriptors run out (SAV-ALR: Low Disk Space, Low Memory Threshold Exceeded).
+
+    ``resource`` is ``disk``, ``memory`` or ``descriptors``; ``place`` names the folder and what it is
+    for, or the process; ``refusing`` says that mail is answered 4xx until there is more.
+    """
+
+    name: ClassVar[str] = "resource_low"
+    resource: str
+    place: str = ""
+    free_percent: float = 0.0
+    refusing: bool = False
+
+
+@frozen(kw_only=True)
+class ResourceRecovered(Event):
+    """There is enough again of what `ResourceLow` told of."""
+
+    name: ClassVar[str] = "resource_recovered"
+    resource: str
+    place: str = ""
+    free_percent: float = 0.0
+
+
+@frozen(kw_only=True)
+class FileAccessFailed(Event):
+    """A file or folder that the program needs cannot be read or written (SAV-ALR: File Access Error)."""
+
+    name: ClassVar[str] = "file_access_failed"
+    path: str
+    problem: str
+
+
+@frozen(kw_only=True)
+class SwitchThrown(Event):
+    """An operator switched a part of the program off or on (KAV-MGT-01); ``by`` is how he told it."""
+
+    name: ClassVar[str] = "switch_thrown"
+    switch: str
+    on: bool
+    by: str = ""
 
 
 @frozen(kw_only=True)

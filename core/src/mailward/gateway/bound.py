@@ -1,0 +1,30 @@
+"""Bound sockets, which several processes may hold."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from attrs import frozen
+
+from mailward.gateway.address import Listen
+
+
+@frozen
+class Bound:
+    """A bound socket, and the name of the listener that it belongs to."""
+
+    name: str
+    socket: socket.socket
+
+    @property
+    def address(self) -> str:
+        """Where it is bound."""
+        host, port = self.socket.getsockname()[:2]
+        return str(Listen(host, port))
+
+
+def deafen(bound: socket.socket) -> None:
+    """End listening on a socket in every process that holds it; it stays bound, and can listen again."""
+    with contextlib.suppress(OSError):  # it was not listening
+        bound.shutdown(socket.SHUT_RDWR)
