@@ -377,7 +377,6 @@ DNS_DATA = (
     "friend.partner.example. A 203.0.113.9",
     "10.113.0.203.in-addr.arpa. PTR liar.partner.example.",
     "liar.partner.example. A 203.0.113.99",
-    "toothless.example. MX 10 nohost.example.",
 )
 
 

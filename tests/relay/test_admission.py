@@ -82,13 +82,13 @@ def test_login_counts_only_where_allowed(make_relay: Any) -> None:
 def test_sav_rly_06_forbidden_characters(make_relay: Any, address: str, refused: bool) -> None:
     relay = make_relay(forbidden_characters="!%", allow=("10.0.0.0/8",))
     parsed = Address.parse(address)
-    assert refusal(asyncio.run(relay.mail_from(Sender(parsed)))) == (553 if refused else 0)
+    assert refusal(relay.mail_from(Sender(parsed))) == (553 if refused else 0)
     assert refusal(asyncio.run(relay.rcpt_to(FRIEND, Recipient(parsed)))) == (553 if refused else 0)
 
 
 def test_sav_rly_06_is_off_unless_set_and_passes_the_null_sender(make_relay: Any) -> None:
-    assert asyncio.run(make_relay().mail_from(Sender(Address.parse("a!b@x.example")))) is None
-    assert asyncio.run(make_relay(forbidden_characters="!").mail_from(Sender(NULL))) is None
+    assert make_relay().mail_from(Sender(Address.parse("a!b@x.example"))) is None
+    assert make_relay(forbidden_characters="!").mail_from(Sender(NULL)) is None
 
 
 @pytest.mark.parametrize("characters", ["@", "!a", "0"])

@@ -1,4 +1,4 @@
-"""Ordered rules, clients by name and certificate, what DNS must know of client and sender."""
+"""Ordered rules, clients by name and by certificate, modes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailward import NULL, Address, DnsFault, Masks, Recipient, Resolver, Sender, Session
+from mailward import Address, DnsFault, Masks, Recipient, Resolver, Session
 from mailward_relay.clients import Clients
 from mailward_relay.rules import Rules
 from mailward_relay.settings import Relaying
@@ -177,39 +177,8 @@ def test_source_routes_are_refused_unless_allowed(make_relay: Any) -> None:
     assert refusal(make_relay(local=local, refuse_source_routes=False), STRANGER, "b@house.example", "@x") == ""
 
 
-@pytest.mark.parametrize(("client_ip", "code"), [("203.0.113.9", 0), ("192.0.2.1", 554), ("203.0.113.10", 0)])
-def test_kav_acc_01_a_client_without_a_name_is_refused(
-    make_relay: Any, resolver: Resolver, client_ip: str, code: int
-) -> None:
-    relay = make_relay(resolver, deny_unresolved_connect=True)
-    answer = asyncio.run(relay.connect(Session(client_ip=client_ip)))
-    assert (0 if answer is None else answer.code) == code
-
-
-@pytest.mark.parametrize(
-    ("sender", "expected"),
-    [
-        pytest.param("a@mx.example", "", id="MX with address"),
-        pytest.param("a@implicit.example", "", id="no MX, but an address"),
-        pytest.param("a@absent.example", "550 5.1.8", id="KAV-ACC-02 NXDOMAIN"),
-        pytest.param("a@toothless.example", "550 5.1.8", id="KAV-ACC-02 MX without an address"),
-        pytest.param("a@null.example", "550 5.7.27", id="RFC 7505 null MX"),
-        pytest.param("a@broken.example", "451 4.1.8", id="KAV-ACC-02 DNS fails: 4xx"),
-        pytest.param("a@[192.0.2.1]", "", id="address literal"),
-        pytest.param("", "", id="KAV-ACC-02 null sender"),
-    ],
-)
-def test_kav_acc_02_a_sender_without_a_mail_host_is_refused(
-    make_relay: Any, resolver: Resolver, sender: str, expected: str
-) -> None:
-    relay = make_relay(resolver, deny_unresolved_mailfrom=True)
-    answer = asyncio.run(relay.mail_from(Sender(Address.parse(sender) if sender else NULL)))
-    assert ("" if answer is None else f"{answer.code} {answer.enhanced}") == expected
-
-
 def test_hooks_that_have_nothing_to_do_are_not_called(make_relay: Any) -> None:
-    assert make_relay().idle == {"connect", "mail_from", "data", "event"}
-    assert "connect" not in make_relay(deny_unresolved_connect=True).idle
+    assert make_relay().idle == {"mail_from", "data", "event"}
     assert "mail_from" not in make_relay(forbidden_characters="!").idle
 
 

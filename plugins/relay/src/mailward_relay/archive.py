@@ -56,8 +56,7 @@ class Folder:
 
     def place(self, message_id: str) -> Path:
         """Where today's copy of a message goes."""
-        day = time.strftime("%Y-%m-%d", time.gmtime(self._clock.time()))
-        return self.path / day / f"{safe_name(message_id)}.eml"
+        return self.path / _day(self._clock.time()) / f"{safe_name(message_id)}.eml"
 
     async def store(self, message_id: str, content: Content, record: dict[str, Any]) -> Path:
         """Write a copy, durably, unless it is there already, and a line about its envelope. Raises OSError."""
@@ -89,12 +88,12 @@ class Folder:
         for file in _files(self.path / STASH) if (self.path / STASH).is_dir() else ():
             if now - file.changed_at > STASH_S:
                 file.path.unlink(missing_ok=True)
-        kept = sorted(self._copies(), key=lambda file: (file.changed_at, file.path))
+        kept = sorted(self._copies(), key=lambda file: (file.path.parent.name, file.changed_at, file.path.name))
+        oldest = _day(now - self._settings.max_days * _DAY_S) if self._settings.max_days else ""
         total = sum(file.size_bytes for file in kept)
         most = self._settings.max_bytes - self._settings.max_bytes // SHARES
         for file in kept:
-            old = self._settings.max_days and now - file.changed_at > self._settings.max_days * _DAY_S
-            if not old and (not self._settings.max_bytes or total <= most):
+            if file.path.parent.name >= oldest and (not self._settings.max_bytes or total <= most):
                 break
             file.path.unlink(missing_ok=True)
             total -= file.size_bytes
@@ -204,6 +203,11 @@ class Archive:
 def safe_name(message_id: str) -> str:
     """An id as a file name: it comes from the queue and is harmless, which is not relied on here."""
     return _NAME.sub("_", message_id).lstrip(".") or "_"
+
+
+def _day(at: float) -> str:
+    """The name of a day's folder; the order of names is that of days."""
+    return time.strftime("%Y-%m-%d", time.gmtime(at))
 
 
 def _files(folder: Path) -> Iterator[_File]:

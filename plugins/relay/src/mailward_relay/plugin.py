@@ -31,7 +31,6 @@ from mailward_relay.manner import DANE, Manners
 from mailward_relay.opener import Opener
 from mailward_relay.pool import Pool
 from mailward_relay.recipients import Recipients
-from mailward_relay.resolved import Resolved
 from mailward_relay.route_hops import RouteHops
 from mailward_relay.routes import Routes
 from mailward_relay.settings import Relaying, RelaySettings
@@ -56,7 +55,6 @@ class Relay(Plugin):
         settings, context = self.settings, self.context
         self._routes = Routes(settings.local, settings.forward, settings.default, context.resolve_path, settings.route)
         self._admission = Admission(settings, self._is_local, context.resolver)
-        self._resolved = Resolved(context.resolver)
         self._archive = Archive(settings.archive, context.resolve_path, context.clock, context.log)
         self._set_up_delivery()
         self._recipients = Recipients(
@@ -101,8 +99,7 @@ class Relay(Plugin):
         """The hooks that these settings leave nothing to do."""
         settings = self.settings
         needed = {
-            "connect": settings.deny_unresolved_connect,
-            "mail_from": settings.deny_unresolved_mailfrom or settings.forbidden_characters,
+            "mail_from": settings.forbidden_characters,
             "data": settings.archive.incoming or settings.archive.outgoing,
             "event": settings.archive.outgoing,
         }
@@ -146,18 +143,10 @@ class Relay(Plugin):
             found.append(Check("relaying", False, self._opens_everything, advice, warning=True))
         return found
 
-    @hookimpl
-    async def connect(self, session: Session) -> Reply | None:
-        """Refuse clients whose address has no name, where that is asked for (KAV-ACC-01)."""
-        return await self._resolved.client(session)
-
-    @hookimpl
-    async def mail_from(self, sender: Sender) -> Reply | None:
-        """Refuse forbidden characters (SAV-RLY-06), and domains without a mail host where that is asked for."""
-        refusal = self._admission.sender(sender)
-        if refusal is None and self.settings.deny_unresolved_mailfrom:
-            refusal = await self._resolved.sender(sender)
-        return refusal
+    @hookimpl(quick=True)
+    def mail_from(self, sender: Sender) -> Reply | None:
+        """Refuse forbidden characters (SAV-RLY-06)."""
+        return self._admission.sender(sender)
 
     @hookimpl
     async def rcpt_to(self, session: Session, recipient: Recipient) -> Reply | None:

@@ -95,8 +95,6 @@ class RelaySettings:
     rules: tuple[str, ...] = setting(
         (), help="'allow|deny from CLIENT to DOMAIN', in order; the first that matches decides, before all lists"
     )
-    deny_unresolved_connect: bool = setting(False, help="refuse clients whose address has no name")
-    deny_unresolved_mailfrom: bool = setting(False, help="refuse senders whose domain has no mail host with an address")
     forbidden_characters: str = setting(
         "", validator=_characters, help="characters that no address may hold, without separators, as in '!%'"
     )

@@ -10,7 +10,7 @@ from mailward_relay.link import Link
 from mailward_relay.pool import Pool
 from mailward_relay.recording import not_reached, recorded
 from mailward_relay.settings import RelaySettings
-from mailward_relay.suited import Unsuitable, suit
+from mailward_relay.suited import Unsuitable, suited
 from mailward_relay.transaction import Outcome, Transaction, judge
 from mailward_relay.unreachable import Attempt
 from mailward_relay.wire import LinkError
@@ -74,21 +74,20 @@ class SmtpTransport:
     async def _transact(self, delivery: Delivery, recipients: tuple[Recipient, ...], *, fresh: bool) -> list[Outcome]:
         attempt = Attempt(delivery.message.id, delivery.message.attempts)
         async with self._pool.lease(delivery.next_hop, fresh=fresh, attempt=attempt) as link:
-            reused, how = link.reused, link.described
+            reused, how, note = link.reused, link.described, ""
             try:
-                suited = await suit(delivery, link, self._settings.downgrade, self._log)
-                transaction = Transaction(link, self._settings, delivery.sender, recipients, suited.content)
-                with recorded(self._conversations, delivery, link):
-                    outcomes = await transaction.run()
+                async with suited(delivery, link, self._settings.downgrade, self._log) as made:
+                    note = made.note
+                    transaction = Transaction(link, self._settings, delivery.sender, recipients, made.content)
+                    with recorded(self._conversations, delivery, link):
+                        outcomes = await transaction.run()
             except Unsuitable as error:
                 refused = judge(error.reply)
-                outcomes, note = [Outcome(refused.status, refused.reply, error.detail)] * len(recipients), ""
+                outcomes = [Outcome(refused.status, refused.reply, error.detail)] * len(recipients)
             except LinkError as fault:
                 if reused:
                     raise _StaleLinkError(fault.detail, fault.reply) from fault
                 raise
-            else:
-                note = suited.note
             said = f"{how}; {note}" if note else how
             return [_told(outcome, said, link) for outcome in outcomes]
 

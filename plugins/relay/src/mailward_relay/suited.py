@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import IO, Any
 
 from attrs import field, frozen
@@ -62,11 +64,14 @@ class _Stored:
             await asyncio.sleep(0)
 
 
-async def suit(delivery: Delivery, link: Link, downgrade: Downgrade, log: Any) -> Suited:
-    """The content of a delivery as this next hop takes it. Raises Unsuitable.
+@asynccontextmanager
+async def suited(delivery: Delivery, link: Link, downgrade: Downgrade, log: Any) -> AsyncIterator[Suited]:
+    """The content of a delivery as this next hop takes it, for the time of the block. Raises Unsuitable."""
+    with contextlib.ExitStack() as stack:
+        yield await _suit(delivery, link, downgrade, log, stack)
 
-    Costs nothing where the next hop offers 8BITMIME, as all but the oldest do.
-    """
+
+async def _suit(delivery: Delivery, link: Link, downgrade: Downgrade, log: Any, stack: contextlib.ExitStack) -> Suited:
     extensions, content = link.extensions, delivery.content
     limit = extensions.get("size", "")
     if limit.isdecimal() and 0 < int(limit[:20]) < content.size_bytes:
@@ -78,7 +83,7 @@ async def suit(delivery: Delivery, link: Link, downgrade: Downgrade, log: Any) -
         return Suited(content)
     if downgrade is Downgrade.NEVER:
         raise Unsuitable(NOT_CONVERTED)
-    made, breaks = await _converted(content)
+    made, breaks = await _converted(content, stack)
     if breaks and downgrade is not Downgrade.ALWAYS:
         raise Unsuitable(SIGNED, f"signed: {', '.join(breaks)}")
     broken = f", which breaks its signature: {', '.join(breaks)}" if breaks else ""
@@ -94,9 +99,9 @@ async def _is_7bit(content: Content) -> bool:
     return True
 
 
-async def _converted(content: Content) -> tuple[Content, tuple[str, ...]]:
+async def _converted(content: Content, stack: contextlib.ExitStack) -> tuple[Content, tuple[str, ...]]:
     """The content made 7-bit by a process of its own, and the signatures that this breaks."""
-    file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 - lives as long as the content
+    file: IO[bytes] = stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES))  # noqa: SIM115 - the stack closes it
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "mailward_relay.downgrade_worker"),
         stdin=asyncio.subprocess.PIPE,
