@@ -377,6 +377,9 @@ DNS_DATA = (
     "friend.partner.example. A 203.0.113.9",
     "10.113.0.203.in-addr.arpa. PTR liar.partner.example.",
     "liar.partner.example. A 203.0.113.99",
+    "20.113.0.203.in-addr.arpa. PTR good.gate.example.",
+    "good.gate.example. A 203.0.113.20",
+    "toothless.example. MX 10 nohost.example.",
 )
 
 
