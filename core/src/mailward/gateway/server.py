@@ -195,15 +195,20 @@ class Server(SMTP):
                 self.recorder.close()
             self._part()
 
-    async def _next_command(self) -> None:
+    async def _next_line(self) -> bytes:
+        settings, transaction = self.settings, self.transaction
+        waits_for_data = transaction is not None and transaction.recipients
+        self._reset_timeout(settings.data_start_timeout_s if waits_for_data else settings.command_timeout_s)
         try:
-            line = await self._lines.readuntil(b"\n")
+            return await self._lines.readuntil(b"\n")
         except asyncio.LimitOverrunError:
             self.violation("a command line without end")
             raise Leave(TOO_LONG) from None
-        settings = self.settings
-        waits_for_data = self.transaction is not None and self.transaction.recipients
-        self._reset_timeout(settings.data_start_timeout_s if waits_for_data else settings.command_timeout_s)
+        finally:
+            self._deadline = _NEVER
+
+    async def _next_command(self) -> None:
+        line = await self._next_line()
         try:
             reply = await obey(self, line)
         except (Leave, ConnectionError, asyncio.IncompleteReadError):
@@ -221,7 +226,7 @@ class Server(SMTP):
         if reply.code in BAD_COMMANDS:
             self.errors += 1
             self.fault(Fault.PROTOCOL)
-            if self.errors >= settings.max_errors:
+            if self.errors >= self.settings.max_errors:
                 self.violation("too many errors")
                 raise Leave(TOO_MANY_ERRORS)
 
