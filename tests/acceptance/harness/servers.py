@@ -143,6 +143,7 @@ trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 relay unix - - n - - smtp
+lmtp unix - - n - - lmtp
 showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
@@ -166,8 +167,11 @@ class Postfix:
 
 
 @contextmanager
-def open_postfix(onward: int) -> Iterator[Postfix]:
-    """A private Postfix that relays everything to ``onward``, for the length of a block; needs to be root."""
+def open_postfix(onward: int, more: str = "") -> Iterator[Postfix]:
+    """A private Postfix that relays everything to ``onward``, for the length of a block; needs to be root.
+
+    ``more`` are further lines of its main.cf.
+    """
     # not below pytest's folder, which only its owner may enter: Postfix works under an account of its own
     folder = Path(tempfile.mkdtemp(prefix="mailward-postfix-"))
     port = free_port()
@@ -176,7 +180,7 @@ def open_postfix(onward: int) -> Iterator[Postfix]:
         for name in ("etc", "data", "spool"):
             (folder / name).mkdir()
         shutil.chown(folder / "data", "postfix")
-        (folder / "etc/main.cf").write_text(MAIN_CF.format(folder=folder, onward=onward))
+        (folder / "etc/main.cf").write_text(MAIN_CF.format(folder=folder, onward=onward) + more)
         (folder / "etc/master.cf").write_text(MASTER_CF.format(port=port))
         postfix = [program("postfix"), "-c", str(folder / "etc")]
         answer = subprocess.run([*postfix, "start"], capture_output=True, text=True, check=False)
