@@ -166,7 +166,7 @@ class RunningClamd:
 CLAMD_SAMPLE = b"a sample that only the test's clamd knows; " * 3
 
 
-def start_clamd(folder: Path, *more: str) -> RunningClamd:
+def start_clamd(folder: Path, *more: str, known: dict[str, bytes] | None = None) -> RunningClamd:
     """clamd on a database of its own that knows EICAR and `CLAMD_SAMPLE`; skips where there is none."""
     binary = shutil.which("clamd") or shutil.which("clamd", path="/usr/sbin")
     if binary is None:
@@ -177,6 +177,7 @@ def start_clamd(folder: Path, *more: str) -> RunningClamd:
     (database / "own.hdb").write_text(
         f"{hashlib.md5(CLAMD_SAMPLE).hexdigest()}:{len(CLAMD_SAMPLE)}:Test.Sample\n"
         f"{hashlib.md5(EICAR).hexdigest()}:68:Test.Eicar\n"
+        + "".join(f"{hashlib.md5(one).hexdigest()}:{len(one)}:{name}\n" for name, one in (known or {}).items())
     )
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -210,6 +211,16 @@ def _answers(port: int) -> bool:
 def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningClamd]:
     """One clamd for all tests that do not stop it; it takes at most 1 MB a stream."""
     running = start_clamd(tmp_path_factory.mktemp("clamd"), "StreamMaxLength 1M")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def testfiles_clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningClamd]:
+    """A clamd that knows the program of clamav-testfiles."""
+    folder = tmp_path_factory.mktemp("reach")
+    content = Path("/usr/share/clamav-testfiles/clam.exe").read_bytes()
+    running = start_clamd(folder, known={"Test.Clam": content})
     yield running
     running.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import runpy
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mailward import Address, Bounce, Deliver, Engine, Envelope, Hold, Recipient
+from mailward import Address, Bounce, Deliver, Drop, Engine, Envelope, Hold, Recipient
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 EICAR = "".join(("X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR", "-STANDARD-ANTIVIRUS", "-TEST-FILE!$H+H*")).encode()
@@ -92,3 +93,21 @@ def test_embedding_is_usable_as_a_function(tmp_path: Path) -> None:
     example = SimpleNamespace(**runpy.run_path(str(EXAMPLES / "embedding.py")))
     verdict = asyncio.run(example.judge(message, EXAMPLES / "minimal.toml"))
     assert [str(copy.action) for copy in verdict.copies] == ["deliver"]
+
+
+def test_the_incident_list_is_an_engine_of_the_house(tmp_path: Path) -> None:
+    config, known = tmp_path / "mailward.toml", tmp_path / "incidents.txt"
+    config.write_text(f'plugins = ["{EXAMPLES}/incident_list.py"]\n')
+    known.write_text(f"{hashlib.sha256(b'bad').hexdigest().upper()} Case 17\n\n")
+    engine = Engine.from_config(config)
+    assert action(engine, mail("a.bin", b"bad"), local=True) == Drop()
+    assert action(engine, mail("a.bin", b"good"), local=True) == Deliver()
+    known.write_text(f"{hashlib.sha256(b'good').hexdigest()} Case 18\n")
+    asyncio.run(engine.reload())
+    copy = asyncio.run(engine.judge(Envelope(), mail("a.bin", b"good"))).copies[0]
+    assert [(str(f.kind), f.plugin, f.name, f.part) for f in copy.findings if f.plugin != "core"] == [
+        ("infected", "incident_list", "case 18", "2")
+    ]
+    known.unlink()
+    asyncio.run(engine.reload())
+    assert action(engine, mail("a.bin", b"good"), local=True) == Drop()
