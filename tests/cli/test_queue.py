@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,16 @@ def test_messages_are_listed_oldest_first_with_what_keeps_them(run: Run, three: 
         (["--recipient", "eve@*"], [1]),
         (["--queue", "slow", "--recipient", "*@c.example"], [2]),
         (["--queue", "fast"], []),
+        (["--domain", "b.example"], [1]),
+        (["--older", "1 h"], [0, 1, 2]),
+        (["--newer", "1 h"], []),
+        (["--larger", "1 KB"], []),
+        (["--smaller", "1 KB", "--queue", "hold"], [1]),
+        (["--reason", "*odd"], [1]),
+        (["--reason", "451*"], [0]),
+        (["--reason", "greylist*"], [0]),
+        (["--next-hop", "smtp:mx.a.example:*"], [0]),
+        (["--id-prefix", "nothing"], []),
     ],
 )
 def test_filters(run: Run, three: tuple[str, str, str], options: list[str], expected: list[int]) -> None:
@@ -135,9 +147,9 @@ def test_retry_and_hold_and_release(run: Run, store: Store, three: tuple[str, st
     assert run("queue", "retry", three[0]).status == 0
     assert listing(store.root)[0].retry_at > 2000
     assert run("queue", "retry", three[1]).status == 1
-    assert run("queue", "hold", "--sender", "*@y.example").status == 0
+    assert run("queue", "hold", "--sender", "*@y.example", "--yes").status == 0
     assert store.left[three[2]] == "hold"
-    (one, two) = run("queue", "release", "--queue", "hold", "--json").json
+    (one, two) = run("queue", "release", "--queue", "hold", "--json", "--yes").json
     assert (one["ok"], two["ok"]) == (True, True)
     assert {store.left[three[1]], store.left[three[2]]} == {"fast"}
 
@@ -184,3 +196,57 @@ def test_a_filter_that_lets_nothing_through_does_nothing(run: Run, store: Store,
     assert done.status == 0
     assert "0 of 0 dropped" in done.out
     assert len(store.left) == 3
+
+
+@pytest.mark.parametrize("verb", ["drop", "hold", "release", "reprocess", "forward"])
+def test_sav_q_05_what_is_about_a_whole_queue_is_asked_for(
+    run: Run, store: Store, three: tuple[str, str, str], verb: str
+) -> None:
+    more = ["--to", "lab@example.com"] if verb == "forward" else []
+    done = run("queue", verb, "--all", *more, stdin=b"n\n")
+    assert done.status == 1
+    assert "3 messages" in done.err
+    assert len(listing(store.root)) == 3
+    assert store.left[three[1]] == "hold"
+
+
+def test_sav_q_05_reprocess_puts_what_is_held_before_the_scan(run: Run, store: Store, three: tuple[str, ...]) -> None:
+    done = run("queue", "reprocess", "--queue", "hold", stdin=b"y\n")
+    assert done.status == 0
+    assert "may crash it again" in done.err
+    assert store.left[three[1]] == "incoming"
+    assert run("queue", "reprocess", three[0]).status == 1
+
+
+def test_sav_q_05_a_forward_may_have_a_subject_of_its_own(run: Run, store: Store, three: tuple[str, ...]) -> None:
+    done = run("queue", "forward", "--queue", "hold", "--to", "lab@example.com", "--subject", "Gehört", "--yes")
+    assert done.status == 0
+    (new,) = [entry for entry in listing(store.root) if entry.id not in three]
+    body = bytearray(BODY)
+    for splice in sorted(new.splices, key=lambda one: one.start, reverse=True):
+        body[splice.start : splice.end] = splice.data
+    message = email.message_from_bytes(bytes(body), policy=email.policy.default)
+    assert message.get_all("Subject") == ["Gehört"]
+    assert message.get_content() == "hello\n"
+    assert store.left[three[1]] == "hold"
+
+
+def test_counts_by_queue(run: Run, three: tuple[str, ...]) -> None:
+    done = run("queue", "stats", "--json").json
+    assert set(done["queues"]) == {"incoming", "fast", "slow", "hold", "quarantine"}
+    assert done["queues"]["slow"] == {
+        "queue": "slow",
+        "messages": 2,
+        "recipients": 2,
+        "size_bytes": 2 * len(BODY),
+        "oldest_at": 1.0,
+    }
+    assert done["queues"]["hold"]["recipients"] == 2
+    assert done["damaged"] == 0
+    assert run("queue", "stats", "--domain", "c.example", "--json").json["queues"]["slow"]["messages"] == 1
+    assert "slow" in run("queue", "stats").out
+
+
+@pytest.mark.parametrize("wrong", [["--older", "soon"], ["--larger", "big"], ["--queue", "nowhere"]])
+def test_a_filter_that_cannot_be_read_is_status_2(run: Run, wrong: list[str]) -> None:
+    assert run("queue", "list", *wrong).status == 2

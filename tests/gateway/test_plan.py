@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailward.engine.gateway_settings import RefusedCopies
-from mailward.gateway.acceptance import Plan, plan
+from mailward.gateway.verdict_plan import Plan, plan
 from mailward.spool.entry import Queue
 from mailward.values.action import (
     RANK,

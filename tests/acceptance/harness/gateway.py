@@ -28,7 +28,7 @@ BASE: Table = {
     "gateway": {"listen": ["127.0.0.1:0"], "hostname": "mx.example.test"},
     "process": {"gateways": 1, "watch_config": False},
     "scan": {"workers": 1},
-    "delivery": {"retry_first_s": 0.2, "retry_max_s": 1},
+    "delivery": {"retry_first_s": 0.2, "retry_max_s": 1, "delay_notice": False},
     "log": {"format": "json"},
     "relay": {"allow": ["127.0.0.1"], "quit_timeout_s": 1},
 }

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 
 from mailward.delivery.runner import Runner
+from mailward.engine.board import Board
 from mailward.engine.delivery_settings import DeliverySettings
 from mailward.hooks.context import Clock
 from mailward.spool.committer import Committer
@@ -40,6 +41,7 @@ class House:
     routes: dict[str, tuple[NextHop, ...] | Exception] = field(factory=dict)
     down: set[str] = field(factory=set)
     answers: dict[str, Result] = field(factory=dict)
+    ends: dict[str, Result] = field(factory=dict)
     faults: list[Exception] = field(factory=list)
     letters: list[Letter] = field(factory=list)
     tries: list[tuple[str, tuple[str, ...]]] = field(factory=list)
@@ -84,7 +86,8 @@ class House:
             answer = self.answers.get(name)
             if answer is None:
                 taken.append(name)
-            results.append(Result(one, Status.DELIVERED) if answer is None else _for(one, answer))
+            delivered = evolve(self.ends.get(name, Result(one, Status.DELIVERED)), recipient=one)
+            results.append(delivered if answer is None else _for(one, answer))
         if taken:
             content = b"".join([chunk async for chunk in delivery.content.chunks()])
             self.letters.append(Letter(hop, str(delivery.sender.address), tuple(taken), content))
@@ -142,8 +145,16 @@ def office(tmp_path: Path, house: House) -> Callable[..., object]:
     """Opens the post office on ``tmp_path``: may be done again, as after a restart."""
 
     @asynccontextmanager
-    async def open_office(clock: Clock | None = None, **settings: object) -> AsyncIterator[Post]:
-        values: dict[str, Any] = {"retry_first_s": 0.05, "retry_max_s": 0.2, "lifetime_s": 3600.0, **settings}
+    async def open_office(
+        clock: Clock | None = None, board: Board | None = None, **settings: object
+    ) -> AsyncIterator[Post]:
+        values: dict[str, Any] = {
+            "retry_first_s": 0.05,
+            "retry_max_s": 0.2,
+            "lifetime_s": 3600.0,
+            "delay_notice": False,
+            **settings,
+        }
         clock = clock or Clock()
         spool = Spool(tmp_path, clock=clock)
         spool.open()
@@ -157,6 +168,7 @@ def office(tmp_path: Path, house: House) -> Callable[..., object]:
             "gate.example.net",
             clock,
             events.append,
+            board,
         )
         await runner.start()
         try:

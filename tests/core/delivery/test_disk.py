@@ -81,7 +81,7 @@ def test_a_disk_that_fails_for_a_while(tmp_path: Path, names: tuple[str, ...]) -
         spool = Spool(tmp_path, disk=Disk(disk.sync, disk.sync))
         spool.open()
         committer = Committer(spool)
-        settings = DeliverySettings(retry_first_s=Seconds(0.1), retry_max_s=Seconds(0.1))
+        settings = DeliverySettings(retry_first_s=Seconds(0.1), retry_max_s=Seconds(0.1), delay_notice=False)
         runner = Runner(spool, committer, peers, settings, "gate.example.net", Clock(), events.append)
         await runner.start()
         incoming = spool.begin()

@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.delivery.dsn import date_text, failure_notice, wants_all, wants_notice
+from mailward.delivery.dsn import Report, notification
+from mailward.delivery.fields import Action, Fate, date_text
+from mailward.delivery.wishes import Notice, wants_all, wants_notice
+from mailward.hooks.template import Template
 from mailward.values.address import NULL, Address
 from mailward.values.delivery import Result, Status
 from mailward.values.envelope import Envelope, Recipient, Sender
@@ -36,17 +39,17 @@ def _failure(
     return Result(recipient, status, reply, "secret detail of ours", next_hop)
 
 
-def _notice(envelope: Envelope, *failures: Result, original: bytes = HEAD, **more: object) -> bytes:
-    made = failure_notice(
-        "n1",
-        "gate.example.net",
-        envelope,
-        failures,
-        at=AT,
-        boundary="=_b0undary",
-        **more,  # type: ignore[arg-type]
-    )
-    return made.around(original)
+def _notice(
+    envelope: Envelope,
+    *results: Result,
+    original: bytes = HEAD,
+    whole: bool = False,
+    reason: str = "",
+    template: str = "",
+) -> bytes:
+    fates = tuple(Fate(Action.FAILED, result, AT) for result in results)
+    report = Report(Notice.FAILURE, "gate.example.net", envelope, fates, AT, reason, Template(template))
+    return notification("n1", report, "=_b0undary", whole).around(original)
 
 
 def _read(notice: bytes) -> tuple[EmailMessage, list[Message], EmailMessage]:
@@ -91,6 +94,7 @@ def test_a_notice_is_a_report_with_three_parts() -> None:
         "Status": "5.1.1",
         "Remote-MTA": "dns; mx.example.org",
         "Diagnostic-Code": "smtp; 550 5.1.1 No such user",
+        "Last-Attempt-Date": "Tue, 14 Nov 2023 22:13:20 +0000",
     }
     assert "Subject: original" in str(returned.get_payload())
     assert b"secret" not in notice
@@ -178,7 +182,7 @@ def test_nothing_from_outside_adds_a_line(text: str, envid: str, orcpt: str, loc
     assert max(map(len, notice.split(b"\r\n"))) <= 998
     status = notice.split(b"message/delivery-status\r\n\r\n")[1].split(b"\r\n--=_b0undary")[0]
     known = {b"Original-Envelope-Id", b"Reporting-MTA", b"Arrival-Date", b"Original-Recipient", b"Final-Recipient"}
-    known |= {b"Action", b"Status", b"Remote-MTA", b"Diagnostic-Code"}
+    known |= {b"Action", b"Status", b"Remote-MTA", b"Diagnostic-Code", b"Last-Attempt-Date"}
     lines = [line for line in status.split(b"\r\n") if line and not line.startswith(b" ")]
     assert {line.split(b":")[0] for line in lines} <= known
     assert status.isascii()
@@ -218,3 +222,74 @@ def test_ret_goes_before_the_setting(ret: str | None, setting: bool, whole: bool
 def test_dates_are_read_back_by_the_library(at: float) -> None:
     parsed = email.utils.parsedate_to_datetime(date_text(at))
     assert parsed.timestamp() == int(at)
+
+
+def _told(kind: Notice, *fates: Fate, template: str = "") -> tuple[EmailMessage, list[Message], EmailMessage]:
+    report = Report(kind, "gate.example.net", _envelope(), fates, AT, "", Template(template))
+    return _read(notification("n1", report, "=_b0undary").around(HEAD))
+
+
+def test_sms_flow_03_a_delay_says_until_when_attempts_go_on() -> None:
+    result = _failure(reply=Reply(451, "4.2.0", "Later"), status=Status.DEFERRED)
+    message, groups, _ = _told(Notice.DELAY, Fate(Action.DELAYED, result, AT - 5, AT + 86_400))
+    assert message["Subject"] == "Delayed: your message has not been delivered yet"
+    assert groups[1]["Action"] == "delayed"
+    assert groups[1]["Status"] == "4.2.0"
+    assert groups[1]["Will-Retry-Until"] == "Wed, 15 Nov 2023 22:13:20 +0000"
+    assert groups[1]["Last-Attempt-Date"] == "Tue, 14 Nov 2023 22:13:15 +0000"
+    body = message.get_body()
+    assert body is not None
+    assert "Attempts go on until Wed, 15 Nov 2023" in body.get_content()
+
+
+@pytest.mark.parametrize(
+    ("action", "reply", "status"),
+    [
+        (Action.DELIVERED, None, "2.0.0"),
+        (Action.DELIVERED, Reply(250, "2.1.5", "Stored"), "2.1.5"),
+        (Action.RELAYED, Reply(250, "", "OK"), "2.0.0"),
+        (Action.RELAYED, Reply(250, "5.1.1", "odd"), "2.0.0"),
+        (Action.DELAYED, Reply(550, "5.1.1", "odd"), "4.0.0"),
+    ],
+)
+def test_kav_dsn_01_the_status_fits_the_action(action: Action, reply: Reply | None, status: str) -> None:
+    kind = Notice.DELAY if action is Action.DELAYED else Notice.SUCCESS
+    _, groups, _ = _told(kind, Fate(action, _failure(reply=reply, status=Status.DELIVERED), AT))
+    assert groups[1]["Action"] == action
+    assert groups[1]["Status"] == status
+
+
+def test_a_template_writes_the_text_for_people() -> None:
+    text = "Dear %SENDER%,\n{% for r in recipients %}{{ r.address }}: {{ r.said }}\n{% endfor %}-- %POSTMASTER% 100%%"
+    message, _, _ = _read(_notice(_envelope(), _failure(), template=text))
+    body = message.get_body()
+    assert body is not None
+    assert body.get_content().splitlines() == [
+        "Dear alice@example.com,",
+        "bob@example.org: 550 5.1.1 No such user",
+        "-- postmaster@gate.example.net 100%",
+    ]
+
+
+@pytest.mark.parametrize("template", ["{{ 1 / 0 }}", "{{ kind.nothing.there }}", "{{ ().__class__.__bases__ }}"])
+def test_a_template_that_fails_does_not_keep_the_sender_in_the_dark(template: str) -> None:
+    message, _, _ = _read(_notice(_envelope(), _failure(), template=template))
+    body = message.get_body()
+    assert body is not None
+    assert "could not be delivered" in body.get_content()
+
+
+@pytest.mark.parametrize(
+    ("notify", "delay", "success"),
+    [
+        (None, True, False),
+        ("FAILURE", False, False),
+        ("DELAY", True, False),
+        ("SUCCESS,FAILURE", False, True),
+        ("NEVER", False, False),
+    ],
+)
+def test_kav_dsn_01_delay_and_success_are_told_as_asked(notify: str | None, delay: bool, success: bool) -> None:
+    recipient = Recipient(Address("bob", "example.org"), () if notify is None else (("NOTIFY", notify),))
+    assert wants_notice(_envelope(), recipient, Notice.DELAY) is delay
+    assert wants_notice(_envelope(), recipient, Notice.SUCCESS) is success

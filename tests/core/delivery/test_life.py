@@ -32,7 +32,7 @@ def test_a_restart_takes_up_what_is_there(office: Office) -> None:
             in_progress = await post.post("bob@example.org")
             await until(lambda: post.house.tries)
             held = await post.post("held@example.org", queue=Queue.HOLD, reason="unchecked")
-            slow = await post.post("slow@example.org", queue=Queue.SLOW, retry_at=post.spool.clock.time() + 0.3)
+            slow = await post.post("slow@example.org", queue=Queue.SLOW, retry_at=post.spool.clock.time() + 5.0)
             assert {(event.message_id, event.queue) for event in post.told(Queued)} == {
                 (held.id, "hold"),
                 (slow.id, "slow"),
@@ -82,7 +82,7 @@ def test_what_is_delivered_is_written_down_while_others_are_under_way(office: Of
             assert str(entry.envelope.recipients[0].address) == "carol@slow.example"
             gate.set()
             await until(lambda: post.queue() == [])
-            assert len(post.told(Delivered)) == 1
+            await until(lambda: len(post.told(Delivered)) == 1)
 
     asyncio.run(run())
 
@@ -90,9 +90,12 @@ def test_what_is_delivered_is_written_down_while_others_are_under_way(office: Of
 def test_no_more_than_so_many_at_a_time(office: Office) -> None:
     async def run() -> None:
         async with office(concurrency=3) as post:
-            post.house.before = lambda delivery: asyncio.sleep(0.01)
+            gate = asyncio.Event()
+            post.house.before = lambda delivery: gate.wait()
             for number in range(20):
                 await post.post(f"user{number}@example.org", f"user{number}@example.net")
+            await until(lambda: post.house.in_progress == 3)
+            gate.set()
             await until(lambda: len(post.house.letters) == 20)
             assert post.house.most_in_progress == 3
             await until(lambda: post.queue() == [])

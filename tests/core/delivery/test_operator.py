@@ -100,7 +100,7 @@ def test_what_is_being_delivered_is_left_alone(office: Office, tmp_path: Path) -
             entry = await post.post("bob@example.org")
             await until(lambda: post.house.tries)
             outcome = await _ask(tmp_path, Verb.DROP, entry.id)
-            assert outcome == Outcome(entry.id, False, "is being delivered at this moment")
+            assert outcome == Outcome(entry.id, False, "is being worked on at this moment")
             gate.set()
             await until(lambda: post.house.letters)
 

@@ -63,7 +63,7 @@ def _work_and_kill(root: Path, seconds: float) -> Said:
         os.set_blocking(child.stdout.fileno(), False)
         output = b""
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        while time.monotonic() < until or b"commit" not in output:
             output += child.stdout.read() or b""
             time.sleep(0.002)
         child.send_signal(signal.SIGKILL)

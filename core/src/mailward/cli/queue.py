@@ -3,119 +3,119 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import frozen
+from attrs import asdict
 
-from mailward.cli.options import address, config_option, json_option, mask
+from mailward.cli.options import address, config_option, json_option
 from mailward.cli.output import FAILED, OK, console, fail, print_json, table, text
+from mailward.cli.queue_view import counts_table, entries_table, facts, messages, plain_entry
+from mailward.cli.selection import Choice, filters
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from mailward.spool.entry import Entry
     from mailward.spool.operate import Outcome
     from mailward.values.address import Address
-    from mailward.values.masks import Masks
 
-_QUEUES = ("fast", "slow", "hold", "quarantine")
 _PIECE_BYTES = 1024 * 1024
-_PAST = {"retry": "tried again", "drop": "dropped", "hold": "held", "release": "released", "forward": "forwarded"}
-
-
-@frozen
-class Choice:
-    """The messages that a command is about: those of these ids, or all that the filters let through."""
-
-    ids: tuple[str, ...]
-    queue: str | None
-    sender: Masks | None
-    recipient: Masks | None
-    everything: bool = False
-
-    @property
-    def is_made(self) -> bool:
-        """Whether anything was chosen at all."""
-        return bool(self.ids or self.queue or self.sender or self.recipient or self.everything)
-
-    @property
-    def is_ids_only(self) -> bool:
-        """Whether the ids are all that was said: then one that is not there is worth a word."""
-        return bool(self.ids) and not (self.queue or self.sender or self.recipient)
-
-    def take(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """The chosen ones of ``entries``."""
-        for entry in entries:
-            addresses = (recipient.address.key for recipient in entry.envelope.recipients)
-            if (
-                (not self.ids or entry.id in self.ids)
-                and (self.sender is None or self.sender.match(entry.envelope.sender.address.key))
-                and (self.recipient is None or self.recipient.any(addresses))
-            ):
-                yield entry
-
-
-def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
-    # Options are listed in the order opposite to that of the decorators.
-    for option in (
-        config_option,
-        json_option,
-        click.option("--recipient", type=mask, metavar="MASK", help="Only with a recipient that matches."),
-        click.option("--sender", type=mask, metavar="MASK", help="Only from senders that match."),
-        click.option("--queue", type=click.Choice(_QUEUES), help="Only messages in this queue."),
-    ):
-        command = option(command)
-    return command
-
+_SHOWN_BEFORE_ASKING = 20
+_PAST = {
+    "retry": "tried again",
+    "drop": "dropped",
+    "hold": "held",
+    "release": "released",
+    "reprocess": "judged again",
+    "forward": "forwarded",
+}
+_QUESTIONS = {
+    "drop": "Drop {} for good?",
+    "hold": "Put {} in hold?",
+    "release": "Deliver {} as they are, unscanned?",
+    "reprocess": "Judge {} again? What crashed the scan once may crash it again.",
+    "forward": "Send copies of {}, unscanned?",
+}
+"""What is asked before many messages are touched (SAV-Q-05); trying again does no harm."""
 
 _ids = click.argument("ids", metavar="[ID]...", nargs=-1)
 _all = click.option("--all", "everything", is_flag=True, help="All messages that the filters let through.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.group(short_help="See and change the queue.")
 def queue() -> None:
     """See and change the messages that wait.
 
-    Changes go through the gateway where one runs, and are made directly where none does.
+    Changes go through the gateway where one runs, and are made directly where none does. Filters narrow
+    down what a command is about; all that are given must let a message through. Whoever names no ID is
+    asked before anything happens, unless --yes says so (trying again is not asked for).
+
+    Exit status: 0 all was done, 1 something was not (it is said what), 2 the command was wrong.
 
     \b
     Examples:
       mailward queue list --queue hold
       mailward queue show 01j9c2m4k7
       mailward queue release 01j9c2m4k7
-      mailward queue drop --sender '*@spam.example' --yes
-      mailward queue retry --queue slow
+      mailward queue drop --sender '*@spam.example' --older '2 d' --yes
+      mailward queue retry --next-hop 'smtp:mx.example.com*'
+      mailward queue reprocess --queue hold
+      mailward queue stats --json
     """
 
 
 @queue.command("list", short_help="List messages, oldest first.")
-@_filters
-def list_(queue: str | None, sender: Masks | None, recipient: Masks | None, as_json: bool, config: Path | None) -> None:
+@filters
+def list_(as_json: bool, config: Path | None, **choice: Any) -> None:
     """List the messages of all queues, oldest first, with what keeps them.
 
     \b
     Examples:
       mailward queue list
       mailward queue list --recipient '*@example.com' --json
+      mailward queue list --reason '*greylist*' --newer '1 h'
     """
     from mailward.spool.admin import damaged
 
     root = _root(config)
-    found = _chosen(root, Choice((), queue, sender, recipient))
+    found = _chosen(root, Choice(**choice))
     broken = damaged(root)
     if as_json:
-        print_json({"messages": [_plain(entry) for entry in found], "damaged": [str(path) for path in broken]})
+        print_json({"messages": [plain_entry(entry) for entry in found], "damaged": [str(path) for path in broken]})
         return
     out = console()
     if found:
-        out.print(_table(found))
-    out.print(text(_messages(len(found)), "dim"))
+        out.print(entries_table(found))
+    out.print(text(messages(len(found)), "dim"))
     for path in broken:
         out.print(text(f"damaged, set aside: {path}", "failure"))
+
+
+@queue.command(short_help="Count what is queued.")
+@filters
+def stats(as_json: bool, config: Path | None, **choice: Any) -> None:
+    """Messages, recipients and bytes of each queue, and when the oldest message came into it.
+
+    \b
+    Examples:
+      mailward queue stats
+      mailward queue stats --domain example.com --json
+    """
+    from mailward.spool.admin import counts, damaged
+
+    root = _root(config)
+    found = counts(_chosen(root, Choice(**choice)))
+    broken = len(damaged(root))
+    if as_json:
+        print_json({"queues": {str(one.queue): asdict(one) for one in found}, "damaged": broken})
+        return
+    out = console()
+    out.print(counts_table(found))
+    if broken:
+        out.print(text(f"{broken:,} damaged, set aside", "failure"))
 
 
 @queue.command(short_help="Show one message.")
@@ -143,9 +143,9 @@ def show(id: str, raw: bool, as_json: bool, config: Path | None) -> None:
             for at in range(0, entry.size_bytes, _PIECE_BYTES):
                 sys.stdout.buffer.write(file.read(min(_PIECE_BYTES, entry.size_bytes - at)))
     elif as_json:
-        print_json({**_plain(entry), "path": str(path)})
+        print_json({**plain_entry(entry), "path": str(path)})
     else:
-        console().print(table(("", ""), _facts(entry, path)))
+        console().print(table(("", ""), facts(entry, path)))
 
 
 def _verb(name: str, summary: str, example: str, *more: Callable[[Any], Any]) -> None:
@@ -153,13 +153,11 @@ def _verb(name: str, summary: str, example: str, *more: Callable[[Any], Any]) ->
 
     @queue.command(name, short_help=summary, help=f"{summary}\n\n\b\nExamples:\n  {example}")
     @_ids
-    @_filters
+    @filters
     @_all
     @click.pass_context
-    def command(
-        ctx: click.Context, /, as_json: bool, config: Path | None, yes: bool | None = None, **choice: Any
-    ) -> None:
-        ctx.exit(_act(name, Choice(**choice), config, as_json, ask=yes is False))
+    def command(ctx: click.Context, /, as_json: bool, config: Path | None, yes: bool = True, **choice: Any) -> None:
+        ctx.exit(_act(name, Choice(**choice), config, as_json, yes=yes))
 
     for option in more:
         option(command)
@@ -170,41 +168,57 @@ _verb(
     "drop",
     "Delete messages for good; nobody is told.",
     "mailward queue drop 01j9c2m4k7\n  mailward queue drop --sender '*@spam.example' --yes",
-    click.option("--yes", is_flag=True, help="Do not ask."),
+    _yes,
 )
-_verb("hold", "Move messages to the hold queue.", "mailward queue hold --sender 'boss@example.com'")
-_verb("release", "Deliver messages that are held or in quarantine.", "mailward queue release 01j9c2m4k7")
+_verb("hold", "Move messages to the hold queue.", "mailward queue hold --sender 'boss@example.com' --yes", _yes)
+_verb("release", "Deliver messages that are held or in quarantine.", "mailward queue release 01j9c2m4k7", _yes)
+_verb(
+    "reprocess",
+    "Judge messages that are held or in quarantine again.",
+    "mailward queue reprocess 01j9c2m4k7\n  mailward queue reprocess --queue hold --yes",
+    _yes,
+)
 
 
 @queue.command(short_help="Send a copy to another address.")
 @_ids
 @click.option("--to", type=address, required=True, metavar="ADDRESS", help="Where the copy goes; the original stays.")
-@_filters
+@click.option("--subject", default="", metavar="TEXT", help="Subject of the copy; without it, its own.")
+@filters
 @_all
+@_yes
 @click.pass_context
-def forward(ctx: click.Context, /, to: Address, as_json: bool, config: Path | None, **choice: Any) -> None:
-    """Send a copy of messages to another address; the originals stay where they are.
+def forward(
+    ctx: click.Context, /, to: Address, subject: str, as_json: bool, config: Path | None, yes: bool, **choice: Any
+) -> None:
+    """Send a copy of messages to another address, unscanned; the originals stay where they are.
 
     \b
     Examples:
       mailward queue forward 01j9c2m4k7 --to postmaster@example.com
+      mailward queue forward --queue hold --to lab@example.com --subject 'Held mail' --yes
     """
-    ctx.exit(_act("forward", Choice(**choice), config, as_json, to=str(to)))
+    ctx.exit(_act("forward", Choice(**choice), config, as_json, yes=yes, to=str(to), subject=subject))
 
 
-def _act(verb: str, choice: Choice, config: Path | None, as_json: bool, *, ask: bool = False, to: str = "") -> int:
+def _act(
+    verb: str, choice: Choice, config: Path | None, as_json: bool, *, yes: bool, to: str = "", subject: str = ""
+) -> int:
     from mailward.spool.admin import act
     from mailward.spool.operate import Verb
 
     if not choice.is_made:
-        raise click.UsageError("name messages by ID, by a filter (--queue, --sender, --recipient), or say --all")
+        raise click.UsageError("name messages by ID, by a filter (--queue, --sender, --older …), or say --all")
     root = _root(config)
-    found = _chosen(root, choice)
+    found = [] if choice.is_ids_only and verb != "drop" else _chosen(root, choice)
     ids = choice.ids if choice.is_ids_only else tuple(entry.id for entry in found)
-    if ask and found:
-        console(errors=True).print(_table(found))
-        click.confirm(f"Drop {_messages(len(found))} for good?", abort=True, err=True)
-    outcomes = act(root, Verb(verb), ids, to=to)
+    if not yes and found and verb in _QUESTIONS:
+        errors = console(errors=True)
+        errors.print(entries_table(found[:_SHOWN_BEFORE_ASKING]))
+        if len(found) > _SHOWN_BEFORE_ASKING:
+            errors.print(text(f"and {messages(len(found) - _SHOWN_BEFORE_ASKING)} more", "dim"))
+        click.confirm(_QUESTIONS[verb].format(messages(len(found))), abort=True, err=True)
+    outcomes = act(root, Verb(verb), ids, to=to, subject=subject)
     _show_outcomes(verb, outcomes, as_json)
     return OK if all(outcome.ok for outcome in outcomes) else FAILED
 
@@ -230,65 +244,5 @@ def _chosen(root: Path, choice: Choice) -> list[Entry]:
     from mailward.spool.admin import listing
     from mailward.spool.entry import Queue
 
-    return list(choice.take(listing(root, Queue(choice.queue) if choice.queue else None)))
-
-
-def _messages(count: int) -> str:
-    return f"{count} message{'s' if count != 1 else ''}"
-
-
-def _table(entries: Iterable[Entry]) -> Table:
-    return table(("id", "queue", "since", "size", "tries", "from", "to", "why"), map(_line, entries))
-
-
-def _line(entry: Entry) -> tuple[object, ...]:
-    to = [str(recipient.address) for recipient in entry.envelope.recipients]
-    why = entry.reason or next((_why(failure) for failure in entry.results), "")
-    return (
-        text(entry.id, "bold"),
-        entry.queue,
-        _time(entry.created_at),
-        f"{entry.size_bytes:,}",
-        entry.attempts,
-        str(entry.envelope.sender.address) or "<>",
-        ", ".join(to[:3]) + (f" and {len(to) - 3} more" if len(to) > 3 else ""),
-        why,
-    )
-
-
-def _facts(entry: Entry, path: Path) -> Iterator[tuple[str, object]]:
-    yield "id", entry.id
-    if entry.origin and entry.origin != entry.id:
-        yield "copy of", entry.origin
-    yield "queue", entry.queue
-    if entry.reason:
-        yield "reason", entry.reason
-    yield "policy", entry.policy or "default"
-    yield "from", str(entry.envelope.sender.address) or "<>"
-    for recipient in entry.envelope.recipients:
-        yield "to", str(recipient.address)
-    session = entry.envelope.session
-    yield "client", f"{session.client_ip} ({session.helo}) by {session.protocol}" if session.client_ip else "this host"
-    yield "received", _time(entry.envelope.received_at)
-    yield "in queue since", _time(entry.created_at)
-    yield "size", f"{entry.size_bytes:,} bytes, {len(entry.splices)} edits"
-    yield "attempts", entry.attempts
-    if entry.retry_at:
-        yield "next attempt", _time(entry.retry_at)
-    for failure in entry.results:
-        yield "failed", f"{failure.recipient}: {_why(failure)}"
-    yield "file", path
-
-
-def _why(failure: Any) -> str:
-    return " ".join(str(word) for word in (failure.next_hop, failure.reply, failure.detail) if word)
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ") if at else "-"
-
-
-def _plain(entry: Entry) -> dict[str, Any]:
-    from mailward.values.wire import plain
-
-    return {**plain(entry), "queue": str(entry.queue)}
+    found = listing(root, Queue(choice.queue) if choice.queue else None)
+    return list(choice.take(found, time.time()))

@@ -7,12 +7,14 @@ import random
 from collections.abc import Awaitable, Callable
 
 import structlog
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from mailward.delivery.attempt import Attempt, Router
 from mailward.delivery.bounce import Bouncer
+from mailward.delivery.fields import Action, Fate
 from mailward.delivery.outcome import Settled, put_off, settle, without_delivered
 from mailward.delivery.retry import Retry
+from mailward.delivery.wishes import Notice
 from mailward.engine.delivery_settings import DeliverySettings
 from mailward.hooks.context import Clock
 from mailward.spool.committer import Committer
@@ -32,13 +34,14 @@ _DISK_MAX_S = 30.0
 
 @frozen
 class Carried:
-    """What came of an attempt: ``waiting`` is the entry in the slow queue, ``notice`` a notification to deliver.
+    """What came of an attempt: ``waiting`` is the entry in the slow queue, ``notices`` notifications to deliver.
 
-    ``reached`` and ``unreachable`` name next hops.
+    ``results`` are those of all recipients; ``reached`` and ``unreachable`` name next hops.
     """
 
+    results: tuple[Result, ...]
     waiting: Entry | None
-    notice: Entry | None
+    notices: tuple[Entry, ...]
     reached: frozenset[str]
     unreachable: frozenset[str]
 
@@ -84,32 +87,65 @@ class Carrier:
         results = await Attempt(self.router, message, content, self.limit, progress.note).run()
         retry, now, jitter = Retry.of(self.settings), self.clock.time(), random.uniform(-1.0, 1.0)
         settled = settle(entry, results, retry, now, jitter)
-        notice = None
+        notices: list[Entry | None] = []
         if settled.failed:
             try:
-                notice = await self._notify(entry, content, settled.failed)
+                notices.append(await self._bounce(entry, content, settled.failed))
             except SpoolError as error:
                 # Their sender has not been told: they stay in the queue until that can be done.
                 _log.error("notification not written", id=entry.id, problem=str(error))
                 left = tuple(result for result in results if result.status is not Status.DELIVERED)
                 settled = Settled(put_off(entry, left, retry, now, jitter), ())
+        if not entry.envelope.sender.address.is_null:
+            notices.append(await self._tell_success(entry, content, results))
+            delay = await self._tell_delay(entry, content, settled, results)
+            if delay is not None and settled.entry is not None:
+                notices.append(delay)
+                settled = Settled(evolve(settled.entry, warned=True), settled.failed)
         await self._write_down(entry, settled, results)
         self.emit(Delivered(message_id=entry.id, results=results, queue=entry.queue, attempts=entry.attempts + 1))
         if settled.entry is not None:
             self._tell_queued(settled.entry)
         reached, unreachable = _hops(results, Status.DELIVERED), _hops(results, Status.UNREACHABLE)
-        return Carried(settled.entry, notice, reached, unreachable)
+        made = tuple(notice for notice in notices if notice is not None)
+        return Carried(results, settled.entry, made, reached, unreachable)
 
-    async def _notify(self, entry: Entry, content: Content, failed: tuple[Result, ...]) -> Entry | None:
+    async def _bounce(self, entry: Entry, content: Content, failed: tuple[Result, ...]) -> Entry | None:
         reason = next((str(one.reply) for one in failed if one.reply is not None), "not delivered in time")
-        return await self.bouncer.bounce(
-            entry.envelope,
-            failed,
-            content,
-            message_id=entry.id,
-            return_full=self.settings.return_full,
-            reason=reason,
-        )
+        return await self.bouncer.bounce(entry.envelope, failed, content, message_id=entry.id, reason=reason)
+
+    async def _tell_success(self, entry: Entry, content: Content, results: tuple[Result, ...]) -> Entry | None:
+        """Tell of deliveries that nobody after us will report (RFC 3461 section 5.2.7)."""
+        now = self.clock.time()
+        fates = [
+            Fate(Action.DELIVERED if one.final else Action.RELAYED, one, now)
+            for one in results
+            if one.status is Status.DELIVERED and (one.final or (one.relayed and self.settings.dsn_on_relaying))
+        ]
+        return await self._tell(Notice.SUCCESS, entry, content, fates) if fates else None
+
+    async def _tell_delay(
+        self, entry: Entry, content: Content, settled: Settled, results: tuple[Result, ...]
+    ) -> Entry | None:
+        """Tell once that attempts go on (SMS-FLOW-03)."""
+        now = self.clock.time()
+        after = settled.entry
+        if after is None or after.warned or not self.settings.delay_notice:
+            return None
+        if now < entry.created_at + self.settings.delay_notice_after_s:
+            return None
+        until = entry.created_at + self.settings.lifetime_s
+        left = set(after.envelope.recipients)
+        fates = [Fate(Action.DELAYED, one, now, until) for one in results if one.recipient in left]
+        return await self._tell(Notice.DELAY, entry, content, fates)
+
+    async def _tell(self, kind: Notice, entry: Entry, content: Content, fates: list[Fate]) -> Entry | None:
+        try:
+            return await self.bouncer.tell(kind, entry.envelope, fates, content, entry.id)
+        except SpoolError as error:
+            # Good to know and no more: the message itself goes its way.
+            _log.error("notification not written", id=entry.id, kind=kind.lower(), problem=str(error))
+            return None
 
     async def _write_down(self, entry: Entry, settled: Settled, results: tuple[Result, ...]) -> None:
         after = settled.entry

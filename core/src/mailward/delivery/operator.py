@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 from attrs import frozen
 
 from mailward.spool.control import Asked, Inbox
-from mailward.spool.entry import Entry, Queue
+from mailward.spool.entry import Entry
 from mailward.spool.operate import Operated, Outcome, operate
 from mailward.spool.spool import Spool
 from mailward.values.errors import SpoolError
-from mailward.values.event import Custom, Event, Queued
+from mailward.values.event import Custom, Event
 
 _log = structlog.get_logger("mailward.delivery")
 POLL_S = 1.0
 
 
+def nothing_to_put_back() -> None:
+    """What `Attempts.withdraw` gives where it does not know the message."""
+
+
 class Attempts(Protocol):
-    """What the operator must know of the attempts: the runner."""
+    """What the operator must know of the attempts at messages: the runner, and whoever scans."""
 
     def withdraw(self, message_id: str) -> Callable[[], None] | None:
         """Take a message out of the schedule; how to put it back, or None while an attempt is in progress."""
         ...
 
-    def submit(self, entries: tuple[Entry, ...]) -> None:
+    def submit(self, entries: Sequence[Entry]) -> None:
         """Take entries into the schedule."""
         ...
 
@@ -56,7 +60,7 @@ class Operator:
         for message_id in asked.request.ids:
             put_back = self.attempts.withdraw(message_id)
             if put_back is None:
-                outcomes.append(Outcome(message_id, False, "is being delivered at this moment"))
+                outcomes.append(Outcome(message_id, False, "is being worked on at this moment"))
                 continue
             done = Operated(Outcome(message_id, False, "interrupted"))
             try:
@@ -69,10 +73,8 @@ class Operator:
     def _follow(self, asked: Asked, message_id: str, done: Operated, put_back: Callable[[], None]) -> None:
         if not done.outcome.ok or (done.entry is not None and done.entry.id != message_id):
             put_back()
-        if done.entry is not None and done.entry.queue in (Queue.FAST, Queue.SLOW):
+        if done.entry is not None:
             self.attempts.submit((done.entry,))
-        if done.entry is not None and done.entry.queue is Queue.HOLD:
-            self.emit(Queued(message_id=message_id, queue=Queue.HOLD, reason=done.entry.reason))
         if done.outcome.ok:
             fields = (("message_id", message_id), ("outcome", done.outcome.text))
             self.emit(Custom(plugin="core", rule=f"queue-{asked.request.verb}", fields=fields))

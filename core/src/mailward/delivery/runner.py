@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
+from attrs import asdict
 
 from mailward.delivery.attempt import Router
 from mailward.delivery.bounce import Bouncer
 from mailward.delivery.carrier import Carrier
-from mailward.delivery.operator import Operator
+from mailward.delivery.operator import Attempts, Operator, nothing_to_put_back
 from mailward.delivery.schedule import Due, Schedule
+from mailward.delivery.stats import Counts, QueueStats
+from mailward.engine.board import Board
 from mailward.engine.delivery_settings import DeliverySettings
 from mailward.hooks.context import Clock
 from mailward.spool.committer import Committer
@@ -24,7 +27,7 @@ from mailward.values.content import Content
 from mailward.values.delivery import Result
 from mailward.values.envelope import Envelope
 from mailward.values.errors import SpoolError
-from mailward.values.event import Event, Queued
+from mailward.values.event import Event, Queued, Reordered
 
 _log = structlog.get_logger("mailward.delivery")
 _LONGEST_SLEEP_S = 60.0
@@ -48,12 +51,16 @@ class Runner:
         hostname: str,
         clock: Clock,
         emit: Callable[[Event], None],
+        board: Board | None = None,
     ) -> None:
+        self._board = board or Board()
+        self._board.watch(lambda switches: self._pump())
+        self._unscanned: Attempts | None = None
         self._spool = spool
         self._settings = settings
         self._clock = clock
         self._emit = emit
-        self._bouncer = Bouncer(spool, committer, hostname, emit)
+        self._bouncer = Bouncer(spool, committer, hostname, settings, emit)
         limit = asyncio.Semaphore(settings.concurrency)
         self._carrier = Carrier(spool, committer, router, settings, self._bouncer, clock, emit, limit)
         self._operator = Operator(spool, self, emit)
@@ -63,15 +70,16 @@ class Runner:
         self._timer: asyncio.TimerHandle | None = None
         self._control: asyncio.Task[None] | None = None
         self._running = False
+        self._counts = Counts()
         committer.unclaimed = self.submit
 
     async def start(self) -> int:
         """Take up what is on disk, and begin; how many messages wait for delivery. Raises SpoolError.
 
-        Held and quarantined messages stay where they are.
+        Held and quarantined messages stay where they are, unscanned ones are for `scan_with`.
         """
         count = 0
-        for count, entry in enumerate(self._spool.recover(), 1):
+        for count, entry in enumerate(self._spool.recover(Queue.FAST, Queue.SLOW), 1):
             self._add(entry)
             if count % _RECOVER_STEP == 0:
                 await asyncio.sleep(0)
@@ -118,16 +126,31 @@ class Runner:
     def submit(self, entries: Sequence[Entry]) -> None:
         """Take committed entries: fast ones are attempted at once, slow ones when due, others only reported.
 
-        Before `start` and after `stop` it does nothing: what is on disk is found at the next start.
+        Unscanned ones go to whoever scans. Before `start` and after `stop` it does nothing: what is on disk
+        is found at the next start.
         """
         if not self._running:
             return
         for entry in entries:
+            if entry.queue is Queue.INCOMING:
+                if self._unscanned is not None:
+                    self._unscanned.submit((entry,))
+                continue
             if entry.id not in self._active:
                 self._add(entry)
             if entry.queue is not Queue.FAST:
+                self._counts.came_to_stay(entry.queue)
                 self._tell_queued(entry)
         self._pump()
+
+    def stats(self) -> QueueStats:
+        """The figures so far; those of the incoming queue are filled in by whoever works it off."""
+        fast, slow = self._schedule.depths()
+        return QueueStats(fast=fast, slow=slow, active=len(self._active), **asdict(self._counts))
+
+    def scan_with(self, unscanned: Attempts) -> None:
+        """Hand messages of the incoming queue to ``unscanned``."""
+        self._unscanned = unscanned
 
     async def bounce(
         self, envelope: Envelope, failures: Sequence[Result], original: Content | bytes, reason: str = ""
@@ -139,10 +162,10 @@ class Runner:
         ``return_full``. Returns the notification's id, empty where none is due (null sender,
         NOTIFY=NEVER); either way Bounced is emitted. Raises SpoolError: nothing is queued.
         """
-        full = self._settings.return_full
-        notice = await self._bouncer.bounce(envelope, failures, original, return_full=full, reason=reason)
+        notice = await self._bouncer.bounce(envelope, failures, original, reason=reason)
         if notice is None:
             return ""
+        self._counts.dsn_generated += 1
         self.submit((notice,))
         return notice.id
 
@@ -150,6 +173,9 @@ class Runner:
         """Take a message out of the schedule; how to put it back, or None while an attempt is in progress."""
         if message_id in self._active:
             return None
+        put_back = self._unscanned.withdraw(message_id) if self._unscanned is not None else nothing_to_put_back
+        if put_back is not nothing_to_put_back:
+            return put_back
         due_at = self._schedule.forget(message_id)
         return partial(self._put_back, message_id, due_at)
 
@@ -181,7 +207,7 @@ class Runner:
 
     def _pump(self) -> None:
         """Begin what is due, as far as there is room."""
-        while self._running and len(self._active) < self._settings.concurrency:
+        while self._running and self._board.now.delivers and len(self._active) < self._settings.concurrency:
             due = self._next()
             if due is None:
                 break
@@ -213,7 +239,8 @@ class Runner:
             self._timer.cancel()
             self._timer = None
         next_at = self._schedule.next_at()
-        if not self._running or next_at is None or len(self._active) >= self._settings.concurrency:
+        idle = not self._running or not self._board.now.delivers
+        if idle or next_at is None or len(self._active) >= self._settings.concurrency:
             return
         wait_s = next_at - self._clock.time()
         if wait_s <= 0 and self._slow_active:
@@ -247,14 +274,18 @@ class Runner:
             _log.error("queue file cannot be used, trying later", id=due.id, problem=str(error))
             self._later(due.id)
             return
+        self._counts.attempted(entry, carried.results, over=carried.waiting is None)
+        self._counts.dsn_generated += len(carried.notices)
         for hop in carried.reached:
+            started = self._clock.monotonic()
             moved = self._schedule.answers(hop)
             if moved:
-                _log.info("next hop answers, queue reordered", next_hop=hop, moved=moved)
+                self._counts.reordered += moved
+                self._emit(Reordered(next_hop=hop, moved=moved, seconds=self._clock.monotonic() - started))
         if carried.waiting is not None:
             self._schedule.add_slow(due.id, carried.waiting.retry_at, carried.unreachable)
-        if carried.notice is not None:
-            self.submit((carried.notice,))
+        if carried.notices:
+            self.submit(carried.notices)
 
     def _load(self, due: Due) -> Entry:
         """The entry, from the queue where it should be or from the other one."""

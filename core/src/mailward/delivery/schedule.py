@@ -93,6 +93,11 @@ class Schedule:
                 return Due(message_id, Queue.SLOW)
         return None
 
+    def is_due(self, now: float) -> bool:
+        """Whether a message could be taken at ``now`` (Unix seconds)."""
+        next_at = self.next_at()
+        return bool(self._fast) or (next_at is not None and next_at <= now)
+
     def next_at(self) -> float | None:
         """When the next slow message is due (Unix seconds); None where none waits."""
         if self._ready:
@@ -103,3 +108,7 @@ class Schedule:
 
     def __len__(self) -> int:
         return len(self._fast) + len(self._slow)
+
+    def depths(self) -> tuple[int, int]:
+        """How many wait for their first attempt, and how many for a further one."""
+        return len(self._fast), len(self._slow)

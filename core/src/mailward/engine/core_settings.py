@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from mailward.engine.delivery_settings import DeliverySettings
 from mailward.engine.diagnostics_settings import DiagnosticsSettings
-from mailward.engine.gateway_settings import GatewaySettings
+from mailward.engine.gateway_settings import DeliveryMode, GatewaySettings, ScanTime
 from mailward.engine.process_settings import ControlSettings, HealthSettings, ProcessSettings
 from mailward.engine.scan_server_settings import ScanServerSettings
 from mailward.engine.scan_settings import ScanSettings
@@ -99,6 +99,9 @@ def contradictions(source: str, settings: CoreSettings) -> None:
         )
     problems += _scan_contradictions(settings.scan)
     problems += _levels(settings.health)
+    gateway = settings.gateway
+    if gateway.scan is ScanTime.QUEUED and gateway.delivery is DeliveryMode.PROXY:
+        problems.append(Problem("gateway.delivery", 'needs scan = "inline": a proxy has no queue', gateway.delivery))
     if problems:
         raise ConfigError(source, problems)
 

@@ -20,6 +20,20 @@ class RefusedCopies(StrEnum):
     DROP = "drop"
 
 
+class ScanTime(StrEnum):
+    """When content is judged."""
+
+    INLINE = "inline"
+    QUEUED = "queued"
+
+
+class DeliveryMode(StrEnum):
+    """Where an accepted message goes."""
+
+    QUEUE = "queue"
+    PROXY = "proxy"
+
+
 class BareLineEnds(StrEnum):
     """What happens to content that has a CR or LF of its own."""
 
@@ -186,6 +200,14 @@ class GatewaySettings:
     xforward_from: tuple[str, ...] = setting(
         (), validator=_networks, help="addresses and networks that may say where a message came from (XFORWARD)"
     )
+    scan: ScanTime = setting(
+        ScanTime.INLINE,
+        help="judge before the reply, so that refusals reach the client (inline), or after it, from the queue (queued)",
+    )
+    delivery: DeliveryMode = setting(
+        DeliveryMode.QUEUE,
+        help="store accepted mail and deliver it (queue), or deliver before the reply: the next hop's is ours (proxy)",
+    )
     trace: bool = setting(True, help="add a Received header")
     refused_copies: RefusedCopies = setting(
         RefusedCopies.BOUNCE,
@@ -193,5 +215,7 @@ class GatewaySettings:
     )
 
 
-WHOLE_GATEWAY = frozenset({"hostname", "postmaster", "max_connections", "max_hops", "trace", "refused_copies"})
+WHOLE_GATEWAY = frozenset(
+    {"hostname", "postmaster", "max_connections", "max_hops", "scan", "delivery", "trace", "refused_copies"}
+)
 """Keys that a listener cannot override: they are about the gateway as a whole."""

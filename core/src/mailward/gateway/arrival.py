@@ -25,9 +25,9 @@ from mailward.spool.incoming import Incoming
 from mailward.values.reply import Reply
 
 if TYPE_CHECKING:
-    from mailward.gateway.acceptance import Plan
     from mailward.gateway.server import Server
     from mailward.gateway.transaction import Transaction
+    from mailward.gateway.verdict_plan import Plan
 
 _CHUNK = re.compile(r"(\d{1,18})( +LAST)?", re.IGNORECASE)
 _RULES = {BARE_LINE_END: "bare_line_ends", NUL_BYTE: "nul", TOO_LARGE: "max_message_bytes"}

@@ -11,7 +11,12 @@ from mailward.gateway.link import Beat
 from mailward.gateway.program import Gateway
 from mailward.spool.entry import Queue
 
-_NOW = frozenset({"scan_idle", "scan_busy", "scan_aside", "scan_waiting", "in_open_connections", "queue_active"})
+_NOW = frozenset(
+    {
+        *("scan_idle", "scan_busy", "scan_aside", "scan_waiting", "in_open_connections"),
+        *("queue_incoming", "queue_fast", "queue_slow", "queue_active", "queue_scanning"),
+    }
+)
 """Figures of the components that say how it is now; those that end in ``_max`` are not summed but compared."""
 
 

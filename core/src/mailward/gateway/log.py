@@ -24,16 +24,19 @@ from mailward.values.event import (
     Judged,
     LoadExceeded,
     LoginFailed,
+    Notified,
     PluginFailed,
     ProtocolViolation,
     Queued,
     Refused,
+    Reordered,
     ResourceLow,
     ResourceRecovered,
     ScanServerBack,
     ScanServerLost,
     Started,
     Stopped,
+    Suppressed,
     Suspect,
     SwitchThrown,
     WorkerDied,
@@ -208,6 +211,27 @@ def _(event: Bounced) -> tuple[str, Fields]:
         "reason": event.reason,
         "notification": event.notification_id or "suppressed",
     }
+
+
+@describe.register
+def _(event: Notified) -> tuple[str, Fields]:
+    return "info", {
+        "id": event.message_id,
+        "kind": event.kind,
+        "to": event.to,
+        "recipients": list(event.recipients[:10]),
+        "notification": event.notification_id,
+    }
+
+
+@describe.register
+def _(event: Reordered) -> tuple[str, Fields]:
+    return "info", {"next_hop": event.next_hop, "moved": event.moved, "seconds": round(event.seconds, 6)}
+
+
+@describe.register
+def _(event: Suppressed) -> tuple[str, Fields]:
+    return "warning", {"id": event.message_id, "from": event.sender or "<>", "recipients": list(event.recipients[:10])}
 
 
 @describe.register

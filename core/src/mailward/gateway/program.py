@@ -20,6 +20,7 @@ from mailward.gateway.listeners import Listeners
 from mailward.gateway.log import listener
 from mailward.gateway.server import Server
 from mailward.gateway.services import Services
+from mailward.gateway.unscanned import Unscanned
 from mailward.scan.pool import Pool
 from mailward.scan.protocol import Setup
 from mailward.scan.remote.servers import Servers
@@ -60,6 +61,7 @@ class Gateway:
     engine: Engine
     spool: Spool
     runner: Runner
+    unscanned: Unscanned
     pool: Pool
     services: Services
     listeners: Listeners
@@ -74,7 +76,7 @@ class Gateway:
     @property
     def components(self) -> dict[str, HasStats]:
         """What has figures of its own, by the word that their names begin with."""
-        return {"in": self.services, "scan": self.pool}
+        return {"in": self.services, "scan": self.pool, "queue": self.unscanned}
 
     @property
     def board(self) -> Board:
@@ -89,6 +91,7 @@ class Gateway:
             for connection in tuple(self.connections):
                 await connection.leave()
             await asyncio.sleep(_LOOK_S)
+        await self.unscanned.stop()
         await self.runner.stop()
 
 
@@ -110,11 +113,15 @@ async def open_gateway(config: Config, engine: Engine, share: Share, stack: Asyn
     stack.push_async_callback(pool.stop)
     await asyncio.gather(engine.start(), pool.start())
     stack.push_async_callback(engine.stop)
-    runner = Runner(spool, committer, engine.gate, config.core.delivery, engine.hostname, engine.clock, engine.emit)
+    delivery, board = config.core.delivery, share.board
+    runner = Runner(spool, committer, engine.gate, delivery, engine.hostname, engine.clock, engine.emit, board)
+    unscanned = Unscanned(engine, pool, spool, committer, runner, board)
     if share.adopts:
         spool.adopt(share.in_use)
     recovered = await runner.start()
     stack.push_async_callback(runner.stop)
-    services = Services(engine, Acceptance(engine, pool, committer, runner), spool, share.board)
-    listeners = Listeners(share.bound, {one.section: one.connection for one in services.listeners}, share.board)
-    return Gateway(engine, spool, runner, pool, services, listeners, counters, recovered)
+    recovered += await unscanned.start()
+    stack.push_async_callback(unscanned.stop)
+    services = Services(engine, Acceptance(engine, pool, committer, runner, board), spool, board)
+    listeners = Listeners(share.bound, {one.section: one.connection for one in services.listeners}, board)
+    return Gateway(engine, spool, runner, unscanned, pool, services, listeners, counters, recovered)

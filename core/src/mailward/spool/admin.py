@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from attrs import frozen
+
 from mailward.hooks.context import Clock
 from mailward.spool.control import answer_to, ask
 from mailward.spool.entry import Entry, Queue
@@ -17,6 +19,9 @@ from mailward.spool.operate import Outcome, Request, Verb, operate
 from mailward.spool.record import Damaged
 from mailward.spool.spool import Spool
 from mailward.values.errors import SpoolError
+
+_IDS_AT_A_TIME = 2000
+_WAIT_FOR_EACH_S = 0.05
 
 
 def _names(folder: Path) -> list[str]:
@@ -97,37 +102,78 @@ def find(root: Path, message_id: str) -> Found | None:
     return None
 
 
+@frozen
+class QueueCount:
+    """What is in one queue; ``oldest_at`` is when its oldest message came into it (Unix seconds, 0: none)."""
+
+    queue: Queue
+    messages: int = 0
+    recipients: int = 0
+    size_bytes: int = 0
+    oldest_at: float = 0.0
+
+
+def counts(entries: Iterable[Entry]) -> tuple[QueueCount, ...]:
+    """The entries counted, queue by queue; every queue is there."""
+    members: dict[Queue, list[Entry]] = {queue: [] for queue in Queue}
+    for entry in entries:
+        members[entry.queue].append(entry)
+    return tuple(
+        QueueCount(
+            queue,
+            len(found),
+            sum(len(entry.envelope.recipients) for entry in found),
+            sum(entry.size_bytes for entry in found),
+            min((entry.created_at for entry in found), default=0.0),
+        )
+        for queue, found in members.items()
+    )
+
+
 def _by_slot(root: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The ids by the slot they are in, and those that are nowhere."""
+    wanted = dict.fromkeys(ids)
     places: dict[str, list[str]] = {}
-    missing: list[str] = []
-    for message_id in dict.fromkeys(ids):
-        found = find(root, message_id)
-        if found is None:
-            missing.append(message_id)
-        else:
-            places.setdefault(found.path.parent.parent.name, []).append(message_id)
-    return places, missing
+    for slot in slot_names(root):
+        folder = slots_folder(root) / slot
+        there = {name for queue in Queue for name in _names(folder / queue)} | _journaled(folder / JOURNAL).keys()
+        members = [message_id for message_id in wanted if message_id in there]
+        if members:
+            places[slot] = members
+    found = {message_id for members in places.values() for message_id in members}
+    return places, [message_id for message_id in wanted if message_id not in found]
 
 
 def act(
-    root: Path, verb: Verb, ids: Iterable[str], *, to: str = "", wait_s: float = 5.0, clock: Clock | None = None
+    root: Path,
+    verb: Verb,
+    ids: Iterable[str],
+    *,
+    to: str = "",
+    subject: str = "",
+    wait_s: float = 5.0,
+    clock: Clock | None = None,
 ) -> list[Outcome]:
     """Do something with messages: through the gateway where one runs, else here. One outcome each.
 
-    ``to`` is the address of a forward; ``wait_s`` is how long the gateway may take to answer. Raises
-    SpoolError where the spool cannot be used at all.
+    ``to`` is the address of a forward, ``subject`` the subject of its copies (empty: their own);
+    ``wait_s`` is how long the gateway may take to answer a few messages; more have more. Raises SpoolError
+    where the spool cannot be used at all.
     """
     places, missing = _by_slot(root, ids)
     outcomes = [Outcome(message_id, False, "not in the queue") for message_id in missing]
     for slot, members in places.items():
-        request = Request(Verb(verb), tuple(members), to)
         spool = Spool(root, slot, clock=clock)
         try:
             spool.open(wait_s=0.0)
         except SpoolError:
-            outcomes.extend(_through_gateway(slots_folder(root) / slot / CONTROL, request, wait_s))
+            control = slots_folder(root) / slot / CONTROL
+            for at in range(0, len(members), _IDS_AT_A_TIME):
+                request = Request(Verb(verb), tuple(members[at : at + _IDS_AT_A_TIME]), to, subject)
+                outcomes.extend(_through_gateway(control, request, wait_s + len(request.ids) * _WAIT_FOR_EACH_S))
             continue
         try:
+            request = Request(Verb(verb), tuple(members), to, subject)
             outcomes.extend(operate(spool, request, message_id).outcome for message_id in members)
         finally:
             spool.close()

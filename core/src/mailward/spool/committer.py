@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mailward.spool.change import Arrival, Change
 from mailward.spool.entry import Entry, Queue
@@ -55,6 +55,35 @@ class Committer:
         arrival = self._spool.arrival(incoming, tuple(entries))
         await self._do(arrival)
         return arrival.entries
+
+    async def settle(self, old: Entry, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """Put entries in the place of ``old``, the first of which bears its id; they as committed.
+
+        A crash in between leaves ``old`` as it was, and perhaps copies of its other entries besides.
+        Raises Vanished, SpoolError: ``old`` is as it was then.
+        """
+        body = self._spool.body(old)
+        if body is not None:
+            incoming = self._spool.begin(old.id)
+            incoming.write(body)
+            return await self.commit(incoming, entries)
+        first, *others = self._spool.distinct(entries)
+        copies = [await asyncio.to_thread(self._spool.copy, old, other) for other in others]
+        first = evolve(first, size_bytes=old.size_bytes, amended=True)
+        await self.update(first, source=old.queue)
+        return (first, *copies)
+
+    async def start(self, entry: Entry, count: int) -> Entry:
+        """Write down that work on a message was started so often (0: it ended well); the entry with that count.
+
+        What is written survives the end of the process, and is not synced. Raises Vanished, SpoolError.
+        """
+        counted = entry.with_started(count)
+        if entry.id in self._spool.journal:
+            self._spool.start(entry.id, count)
+        else:
+            await self._do(self._spool.change_of(counted, entry.queue, durable=False))
+        return counted
 
     async def update(self, entry: Entry, source: Queue | None = None) -> None:
         """Write the entry's state; from the queue ``source``, if given, it moves to ``entry.queue``.

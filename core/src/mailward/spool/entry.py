@@ -50,7 +50,9 @@ class Entry:
     State: the envelope's recipients (those still to be delivered), ``reason`` (why held or slow),
     ``created_at`` (start of its life in the queue; a release starts it anew), ``attempts``,
     ``retry_at``, ``started`` (raised before risky work, cleared after: the count of crashes),
-    ``results`` (the last failure of each recipient left), ``warned`` (the sender knows of the delay).
+    ``results`` (the last failure of each recipient left), ``warned`` (the sender knows of the delay),
+    ``amended`` (the verdict came after the body was stored: states carry ``origin``, ``policy``, ``prefix``
+    and ``splices`` too).
     """
 
     id: str
@@ -68,6 +70,7 @@ class Entry:
     started: int = 0
     results: tuple[Failure, ...] = ()
     warned: bool = False
+    amended: bool = False
 
     def left_for(self, recipients: tuple[Recipient, ...]) -> Entry:
         """The same entry with only these recipients still to be delivered."""

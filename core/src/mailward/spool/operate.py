@@ -6,9 +6,12 @@ from enum import StrEnum
 
 from attrs import evolve, frozen
 
+from mailward.mime import Message
+from mailward.mime.edit import resolve
 from mailward.spool.entry import Entry, Queue
 from mailward.spool.spool import Spool
 from mailward.values.address import Address
+from mailward.values.edit import AddHeader, RemoveHeader, Splice
 from mailward.values.envelope import Envelope, Recipient
 from mailward.values.errors import SpoolError
 
@@ -22,16 +25,18 @@ class Verb(StrEnum):
     DROP = "drop"
     HOLD = "hold"
     RELEASE = "release"
+    REPROCESS = "reprocess"
     FORWARD = "forward"
 
 
 @frozen
 class Request:
-    """One verb for several messages; ``to`` is the address of a forward."""
+    """One verb for several messages; ``to`` is the address of a forward, ``subject`` that of its copies."""
 
     verb: Verb
     ids: tuple[str, ...]
     to: str = ""
+    subject: str = ""
 
 
 @frozen
@@ -90,6 +95,15 @@ def _release(spool: Spool, entry: Entry, request: Request) -> Operated:
     return Operated(Outcome(entry.id, True, "released"), spool.move(fresh, Queue.FAST))
 
 
+def _reprocess(spool: Spool, entry: Entry, request: Request) -> Operated:
+    if entry.queue not in _KEPT:
+        return Operated(Outcome(entry.id, False, f"is in {entry.queue}: only what is kept can be judged again"))
+    fresh = evolve(
+        entry, reason="", attempts=0, retry_at=0.0, started=0, results=(), warned=False, created_at=spool.clock.time()
+    )
+    return Operated(Outcome(entry.id, True, "will be judged again"), spool.move(fresh, Queue.INCOMING))
+
+
 def _forward(spool: Spool, entry: Entry, request: Request) -> Operated:
     to = Address.parse(request.to)
     if to.is_null:
@@ -110,8 +124,25 @@ def _forward(spool: Spool, entry: Entry, request: Request) -> Operated:
         results=(),
         warned=False,
     )
+    if request.subject:
+        new = evolve(new, splices=_with_subject(spool, entry, request.subject))
     copied = spool.copy(entry, new)
     return Operated(Outcome(entry.id, True, f"copy {new_id} goes to {to}; the original stays"), copied)
 
 
-_VERBS = {Verb.RETRY: _retry, Verb.DROP: _drop, Verb.HOLD: _hold, Verb.RELEASE: _release, Verb.FORWARD: _forward}
+def _with_subject(spool: Spool, entry: Entry, subject: str) -> tuple[Splice, ...]:
+    """The entry's splices outside its header, and those that give it another subject."""
+    head = spool.content(entry).head()
+    with Message.from_bytes(head + b"\r\n") as message:
+        new = resolve(message, (RemoveHeader("Subject"), AddHeader("Subject", subject)))
+    return (*new, *(splice for splice in entry.splices if splice.start >= len(head)))
+
+
+_VERBS = {
+    Verb.RETRY: _retry,
+    Verb.DROP: _drop,
+    Verb.HOLD: _hold,
+    Verb.RELEASE: _release,
+    Verb.REPROCESS: _reprocess,
+    Verb.FORWARD: _forward,
+}

@@ -20,6 +20,7 @@ from cattrs.preconf.json import JsonConverter, make_converter
 from mailward.spool.entry import Entry, Failure, Queue
 from mailward.values.action import ACTIONS, Action
 from mailward.values.address import Address
+from mailward.values.edit import Splice
 from mailward.values.envelope import Recipient
 from mailward.values.errors import SpoolError
 
@@ -84,8 +85,19 @@ def full_record(entry: Entry) -> bytes:
 
 def state_record(entry: Entry) -> bytes:
     """The record of what can change: every field of it, defaults too, since it overrides the full record."""
+    verdict = (
+        {
+            "origin": entry.origin,
+            "policy": entry.policy,
+            "prefix": _CONVERTER.unstructure(entry.prefix),
+            "splices": _CONVERTER.unstructure(entry.splices, tuple[Splice, ...]),
+        }
+        if entry.amended
+        else {}
+    )
     return _dump(
         {
+            **verdict,
             "id": entry.id,
             "recipients": _CONVERTER.unstructure(entry.envelope.recipients, tuple[Recipient, ...]),
             "reason": entry.reason,
@@ -95,6 +107,7 @@ def state_record(entry: Entry) -> bytes:
             "started": entry.started,
             "results": _CONVERTER.unstructure(entry.results, tuple[Failure, ...]),
             "warned": entry.warned,
+            "amended": entry.amended,
         }
     )
 

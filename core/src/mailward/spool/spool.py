@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -84,7 +84,9 @@ class Spool:
         if entry.id not in self.journal:
             return None
         try:
-            return self.journal.body(entry.id)
+            with contextlib.suppress(Vanished):
+                return self.journal.body(entry.id)
+            return None
         except OSError as error:
             raise SpoolError(f"{entry.id}: {error.strerror}") from error
 
@@ -96,7 +98,9 @@ class Spool:
         """Read an entry. Raises Vanished where it is not there, Damaged where it cannot be read, SpoolError."""
         if self.journal.queue_of(message_id) is queue:
             try:
-                return self.journal.load(message_id)
+                # A message that leaves the journal at this moment has its file already.
+                with contextlib.suppress(Vanished):
+                    return self.journal.load(message_id)
             except OSError as error:
                 raise SpoolError(f"{message_id}: {error.strerror}") from error
         try:
@@ -119,13 +123,13 @@ class Spool:
                 return self.load(message_id, queue)
         return None
 
-    def recover(self) -> Iterator[Entry]:
-        """Every entry of every queue, oldest first in each; read one by one as the caller takes them.
+    def recover(self, *queues: Queue) -> Iterator[Entry]:
+        """Every entry of these queues (none given: of all), oldest first in each, read as the caller takes them.
 
         A file without a state that is whole goes to the folder ``damaged``, for the operator; the
         rest goes on. Raises SpoolError where the disk fails.
         """
-        for queue in Queue:
+        for queue in queues or Queue:
             for message_id in self._ids(queue):
                 try:
                     yield self.load(message_id, queue)
@@ -171,16 +175,30 @@ class Spool:
 
         An entry with the id of one before it gets an id of its own, and that of the first as its origin.
         """
+        distinct = self.distinct(entries)
+        incoming.take()
+        return Arrival(incoming, distinct, self.journal)
+
+    def distinct(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """The entries, each with an id of its own; those that get a new one have the first as their origin."""
         if not entries:
             raise ValueError("a commit needs at least one entry")
+        if len(entries) == 1:
+            return tuple(entries)
         distinct: dict[str, Entry] = {}
         for entry in entries:
             own = entry
             if entry.id in distinct:
                 own = evolve(entry, id=self.new_id(), origin=entry.origin or entries[0].id)
             distinct[own.id] = own
-        incoming.take()
-        return Arrival(incoming, tuple(distinct.values()), self.journal)
+        return tuple(distinct.values())
+
+    def start(self, message_id: str, count: int) -> None:
+        """Mark a message of the journal: work on it was started so often. Raises Vanished, SpoolError."""
+        try:
+            self.journal.start(message_id, count)
+        except OSError as error:
+            raise SpoolError(f"{message_id}: {error.strerror}") from error
 
     def change_of(self, entry: Entry, source: Queue, durable: bool = True) -> Change:
         """The change that writes the entry's state and moves it from ``source`` to its queue."""

@@ -203,6 +203,38 @@ class Bounced(Event):
 
 
 @frozen(kw_only=True)
+class Notified(Event):
+    """A notification of ``delay`` or ``success`` (``kind``) was queued for the sender (RFC 3461)."""
+
+    name: ClassVar[str] = "notified"
+    message_id: str
+    kind: str
+    to: str
+    recipients: tuple[str, ...]
+    notification_id: str
+
+
+@frozen(kw_only=True)
+class Reordered(Event):
+    """A next hop took mail: ``moved`` messages that waited for it went to the front of the slow queue (SAV-Q-03)."""
+
+    name: ClassVar[str] = "reordered"
+    next_hop: str
+    moved: int
+    seconds: float = 0.0
+
+
+@frozen(kw_only=True)
+class Suppressed(Event):
+    """A message to the account that notices come from was dropped for these recipients (SAV-CON-03)."""
+
+    name: ClassVar[str] = "suppressed"
+    message_id: str
+    sender: str
+    recipients: tuple[str, ...]
+
+
+@frozen(kw_only=True)
 class PluginFailed(Event):
     """A hook raised, outlived its deadline or returned the wrong type; ``applied`` is its on_failure."""
 
