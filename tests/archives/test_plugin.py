@@ -86,3 +86,16 @@ def test_a_large_archive_is_not_held_in_memory(packed: Any, part_of: Any) -> Non
     tracemalloc.stop()
     assert size == len(noise)
     assert peak < 4 * 1024 * 1024
+
+
+def test_a_pdf_that_may_hold_files_is_reported_where_it_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, opened: Any
+) -> None:
+    from mailward_archives import pdf
+
+    monkeypatch.setattr(pdf, "pikepdf", None)
+    assert opened("x.pdf", b"%PDF-1.4\n1 0 obj<</Type/EmbeddedFile>>endobj\n").rules == {"unopened"}
+    packed = b"%PDF-1.5\n1 0 obj<</Type/ObjStm/N 1>>endobj\n"
+    assert opened("x.pdf", packed).rules == {"unopened"}
+    assert opened("x.pdf", packed, without=("pdf",)).rules == set()
+    assert opened("x.pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\n").rules == set()

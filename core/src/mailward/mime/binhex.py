@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailward.mime.binhextext import MARK, Block, Forks, binhex_blocks
+from mailward.mime.containers import CONTAINER_TYPES
 from mailward.mime.errors import MemberError
 from mailward.mime.magic import HEAD_BYTES, is_binary
 from mailward.mime.member import Member
@@ -12,8 +13,7 @@ from mailward.mime.part import Part
 from mailward.mime.source import Source
 from mailward.values.finding import Finding, Kind
 
-_TYPE = "application/mac-binhex40"
-_TEXTS = frozenset(("", _TYPE, "text/html", "application/xml", "message/rfc822"))
+_BINARIES = CONTAINER_TYPES - {"application/mac-binhex40", "application/mbox"}
 
 
 def unpack_binhex(part: Part) -> Iterator[Member | Finding] | None:
@@ -22,9 +22,7 @@ def unpack_binhex(part: Part) -> Iterator[Member | Finding] | None:
     A resource fork is named after its file, as ``name/rsrc``. Where a file ends too soon its chunks
     raise MemberError.
     """
-    if part.opaque or not part.is_leaf or part.detected_type not in _TEXTS:
-        return None
-    if not part.detected_type and is_binary(part.head(HEAD_BYTES)):
+    if part.opaque or not part.is_leaf or part.detected_type in _BINARIES or is_binary(part.head(HEAD_BYTES)):
         return None
     source, start, end = part.inner()
     return None if source.find(MARK, start, end) < 0 else _members(part, source, start, end)

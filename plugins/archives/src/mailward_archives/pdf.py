@@ -48,6 +48,12 @@ def holds_files(part: Part) -> bool:
         return data.find(b"EmbeddedFile") >= 0
 
 
+def may_hold_files(part: Part) -> bool:
+    """Whether a document has packed objects, which may say so."""
+    with data_of(part) as data:
+        return data.find(b"/ObjStm") >= 0
+
+
 def read_pdf(part: Part, settings: ArchivesSettings) -> Iterator[Member | Finding]:
     """The embedded files, by the names that the document gives them."""
     with part.open() as file:

@@ -83,10 +83,10 @@ class Archives(Plugin):
 
     def _unread(self, part: Part, kind: str, one: Format) -> Iterator[Finding] | None:
         """What the core does not report by itself: it cannot tell a disc image, and a PDF is seldom a container."""
-        needs = one.missing() if self.settings.reads(one.name) else "to be switched on"
-        if kind == _ISO_TYPE or (kind == _PDF_TYPE and pdf.holds_files(part)):
-            return iter((unopened(part, f"{one.name}: needs {needs}"),))
-        return None
+        wanted = self.settings.reads(one.name)
+        needs = one.missing() if wanted else "to be switched on"
+        may_hold = kind == _PDF_TYPE and (pdf.holds_files(part) or (wanted and pdf.may_hold_files(part)))
+        return iter((unopened(part, f"{one.name}: needs {needs}"),)) if kind == _ISO_TYPE or may_hold else None
 
     def _type(self, part: Part) -> str:
         kind = part.detected_type

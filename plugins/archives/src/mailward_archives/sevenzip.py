@@ -122,7 +122,7 @@ class SevenZip:
             size += len(chunk)
             if size > _TRIED_BYTES:
                 return True
-        return content.whole
+        return content.whole and size == entry.size
 
     def _complaints(self, part: Part, listing: Listing) -> Iterator[Finding]:
         if listing.is_hidden:
