@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from mailward import Finding, Member, Part
 from mailward_archives.content import CHUNK_BYTES, Content, unopened
+from mailward_archives.window import WINDOW_BYTES, repeated
 
-_WINDOW = 4096
 _START = (
     b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript \\fdecor "
     b"MS Sans SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par "
@@ -37,7 +37,7 @@ def unpack_rtf(data: bytes) -> Iterator[bytes]:
 
 
 def _unpack(body: bytes) -> Iterator[bytes]:
-    window = bytearray(_START.ljust(_WINDOW, b" "))
+    window = bytearray(_START.ljust(WINDOW_BYTES, b" "))
     at, position, out = len(_START), 0, bytearray()
     while position < len(body):
         flags = body[position]
@@ -50,7 +50,7 @@ def _unpack(body: bytes) -> Iterator[bytes]:
                 position += 1
                 out.append(byte)
                 window[at] = byte
-                at = (at + 1) % _WINDOW
+                at = (at + 1) % WINDOW_BYTES
                 continue
             if position + 1 >= len(body):
                 yield bytes(out)
@@ -61,11 +61,7 @@ def _unpack(body: bytes) -> Iterator[bytes]:
             if source == at:
                 yield bytes(out)
                 return
-            for step in range((reference & 0x0F) + 2):
-                byte = window[(source + step) % _WINDOW]
-                out.append(byte)
-                window[at] = byte
-                at = (at + 1) % _WINDOW
+            at = repeated(window, at, source, (reference & 0x0F) + 2, out)
         if len(out) >= CHUNK_BYTES:
             yield bytes(out)
             out.clear()

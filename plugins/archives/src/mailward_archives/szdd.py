@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from mailward import Finding, Member, Part
 from mailward_archives.buffer import Data, data_of
 from mailward_archives.content import CHUNK_BYTES, Content, unopened
+from mailward_archives.window import WINDOW_BYTES, repeated
 
 _HEADER_BYTES = 14
-_WINDOW = 4096
-_START = _WINDOW - 16
+_START = WINDOW_BYTES - 16
 _SHORTEST = 3
 
 
@@ -56,7 +56,7 @@ def _cut(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
 
 def unpack_szdd(data: Data) -> Iterator[bytes]:
     """The content, to the end of the packed data, whatever size the header says."""
-    window = bytearray(b" " * _WINDOW)
+    window = bytearray(b" " * WINDOW_BYTES)
     at, position, end = _START, _HEADER_BYTES, len(data)
     out = bytearray()
     while position < end:
@@ -70,7 +70,7 @@ def unpack_szdd(data: Data) -> Iterator[bytes]:
                 position += 1
                 out += items
                 window[at] = items[0]
-                at = (at + 1) % _WINDOW
+                at = (at + 1) % WINDOW_BYTES
                 continue
             if position + 1 >= end:
                 position = end
@@ -78,11 +78,7 @@ def unpack_szdd(data: Data) -> Iterator[bytes]:
             first, second = data[position], data[position + 1]
             position += 2
             source = first | (second & 0xF0) << 4
-            for step in range((second & 0x0F) + _SHORTEST):
-                byte = window[(source + step) % _WINDOW]
-                out.append(byte)
-                window[at] = byte
-                at = (at + 1) % _WINDOW
+            at = repeated(window, at, source, (second & 0x0F) + _SHORTEST, out)
         if len(out) >= CHUNK_BYTES:
             yield bytes(out)
             out.clear()
