@@ -126,8 +126,8 @@ class Specs:
     def unpack(self, part: Part, scan: Scan) -> Iterable[Member | Finding] | None:
         """Open a container.
 
-        When: for each part without children, before scan_part sees it; the built-in readers are
-            asked after all plugins.
+        When: for each part that has no children but uuencode blocks, before scan_part sees it; the
+            built-in readers (zip, BinHex) are asked after all plugins.
         May return: an iterable (best a generator) of Member and Finding, or None where the part is
             no container of yours. The first plugin that does not return None provides. Members are
             pulled one by one while the core enforces the limits; names may be anything. A plugin in
