@@ -44,6 +44,7 @@ CONTAINER_TYPES = frozenset(
         "application/x-vmdk",
         "application/x-qcow",
         "application/x-ntfs-image",
+        "application/x-disk-image",
         "application/x-xar",
         "application/x-squashfs",
         "application/vnd.symbian.install",

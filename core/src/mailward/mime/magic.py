@@ -106,6 +106,7 @@ _MBOX = re.compile(rb"From [^\r\n]+\r?\n(?:>?[!-9;-~]+:)")
 _BINARY = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]")
 _PDF_WITHIN = 1024
 _CMS_WITHIN = 32
+_SECTOR_BYTES = (512, 1024, 2048, 4096)
 _COMPRESSED_DATA = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x09"
 _SIGNED_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 # The type of the signed content with nothing behind it: a detached signature.
@@ -145,11 +146,22 @@ def detect(head: bytes) -> str:
         return "application/x-ace-compressed"
     if head[8:12] == b"\x19\x04\x00\x10":
         return "application/vnd.symbian.install"
+    if head[510:512] == b"\x55\xaa" and _is_disk(head):
+        return "application/x-disk-image"
     if head.startswith(b"From ") and _MBOX.match(head):
         return "application/mbox"
     if b"%PDF-" in head[:_PDF_WITHIN]:
         return "application/pdf"
     return _detect_text(head)
+
+
+def _is_disk(head: bytes) -> bool:
+    """Whether a boot sector ends at byte 512: of a FAT or NTFS volume, or the partition table of a disk."""
+    if head[0] in (0xEB, 0xE9) and int.from_bytes(head[11:13], "little") in _SECTOR_BYTES:
+        return True
+    entries = [head[at : at + 16] for at in range(446, 510, 16)]
+    sound = all(entry[0] in (0x00, 0x80) for entry in entries)
+    return sound and any(entry[4] and any(entry[12:16]) for entry in entries)
 
 
 def _detect_text(head: bytes) -> str:

@@ -133,7 +133,7 @@ class SevenZip:
             yield multivolume(part, f"{self.name}: a volume of a set")
 
     def _each(self, part: Part, file: BinaryIO, entries: list[Entry]) -> Generator[Member | Finding, None, list[Entry]]:
-        """The members, each asked for by its name; returns those of which something else came than is listed."""
+        """The members, each asked for by its name; returns those of which less came than is listed."""
         astray = list[Entry]()
         for entry in entries:
             # A name that starts with a dash or holds a wildcard is a name all the same (-spd, --).
@@ -141,7 +141,8 @@ class SevenZip:
             yield Member(entry.path, content, size_hint=max(entry.size, 0))
             if content.chunks.error:
                 yield unopened(part, f"{self.name}: {content.chunks.error}", entry.path)
-            elif content.chunks.whole and content.size != entry.size and (content.size == 0 or entry.size >= 0):
+            elif content.chunks.whole and (content.size < entry.size or not (content.size or entry.size >= 0)):
+                # More is no harm: with a file of NTFS its other streams come.
                 astray.append(entry)
         return astray
 

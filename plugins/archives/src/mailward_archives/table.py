@@ -63,7 +63,7 @@ def _program(name: str, kind: str) -> Reader:
 
 _IMAGES = (
     *("application/x-ms-wim", "application/x-vhd", "application/x-vhdx", "application/x-xar", "application/x-squashfs"),
-    *("application/x-ntfs-image", "application/x-vmdk", "application/x-qcow"),
+    *("application/x-disk-image", "application/x-ntfs-image", "application/x-vmdk", "application/x-qcow"),
 )
 
 FORMATS = (
