@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -279,6 +280,21 @@ def test_events_of_plugins_in_scan_processes_reach_the_gateway(pool: Start) -> N
             assert event.fields == (("id", verdict.id),)
 
     asyncio.run(main())
+
+
+def test_what_plugins_log_in_scan_processes_comes_out_of_the_gateway_in_its_form(
+    pool: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not through a file that the process writes: those are limited in size, and a log grows."""
+
+    async def main() -> None:
+        async with pool(more='[log]\nformat = "json"\nlevel = "warning"') as run:
+            await run.judge("self.context.log.info('not this') or self.context.log.warning('told', number=7)")
+
+    asyncio.run(main())
+    (line,) = capfd.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["number"], told["plugin"]) == ("told", 7, "orders")
 
 
 def test_what_is_in_progress_fails_when_the_pool_stops(pool: Start) -> None:

@@ -38,7 +38,7 @@ def check(ctx: click.Context, config: Path | None, as_json: bool) -> None:
       mailward check -c /etc/mailward/mailward.toml --json
     """
     from mailward.engine.config import load_config
-    from mailward.gateway.log import configure
+    from mailward.engine.log import configure
     from mailward.values.check import Health
     from mailward.values.errors import ConfigError
 

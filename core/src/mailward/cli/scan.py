@@ -119,7 +119,7 @@ async def _scan_all(
     from mailward.engine.bridge import TimerBridge
     from mailward.engine.config import load_config
     from mailward.engine.engine import Engine
-    from mailward.gateway.log import configure
+    from mailward.engine.log import configure
     from mailward.values.envelope import Envelope, Recipient, Sender
 
     settings = load_config(config)

@@ -11,8 +11,9 @@ import asyncio
 import signal
 import threading
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
@@ -84,10 +85,39 @@ async def _finish(answer: Any, collect: Collect) -> Any:
     return collect(answer)
 
 
+class _Rest:
+    """What is left of a coroutine that has begun: its first step was made by hand, and it waits for ``first``."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], first: Any) -> None:
+        self._coroutine = coroutine
+        self._first = first
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        coroutine, waits_for = self._coroutine, self._first
+        while True:
+            try:
+                sent = yield waits_for
+            except BaseException as error:  # to whom it is meant
+                step = partial(coroutine.throw, error)
+            else:
+                step = partial(coroutine.send, sent)
+            try:
+                waits_for = step()
+            except StopIteration as end:
+                return end.value
+
+
 async def _awaited(function: Callable[..., Any], arguments: dict[str, Any], collect: Collect, timeout_s: float) -> Any:
+    """Most async hooks most times wait for nothing: their first step is their last, and needs no timer."""
     started = monotonic()
-    async with asyncio.timeout(_bound(timeout_s)):
-        answer = await _finish(function(**arguments), collect)
+    finishing = _finish(function(**arguments), collect)
+    try:
+        waits_for = finishing.send(None)
+    except StopIteration as end:
+        answer = end.value
+    else:
+        async with asyncio.timeout(_bound(timeout_s - (monotonic() - started))):
+            answer = await _Rest(finishing, waits_for)
     if monotonic() - started > timeout_s:
         # it never waited for anything, so nothing could interrupt it
         raise TimeoutError

@@ -73,6 +73,9 @@ class _Work:
 
     def instances(self, hook: str) -> Iterator[tuple[Instance, list[_Draft]]]:
         """Each instance with ``hook`` that any copy uses, with the drafts that use it, in configuration order."""
+        if len(self.drafts) == 1:
+            yield from ((instance, self.drafts) for instance in self.drafts[0].policy.implementing(hook))
+            return
         users: dict[int, tuple[Instance, list[_Draft]]] = {}
         for of_one_plugin in zip(*(draft.policy.instances for draft in self.drafts), strict=True):
             for draft, instance in zip(self.drafts, of_one_plugin, strict=True):

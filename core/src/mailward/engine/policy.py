@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from mailward.engine.bridge import fault
 from mailward.engine.config import COMMON_KEYS, CommonSettings, Config, PolicySection, settings_key
@@ -34,9 +34,15 @@ class Policy:
     instances: tuple[Instance, ...]
     disposition: DispositionSettings
 
+    _implementing: dict[str, tuple[Instance, ...]] = field(factory=dict, init=False, repr=False)
+
     def implementing(self, hook: str) -> tuple[Instance, ...]:
         """The instances that have ``hook``, in configuration order."""
-        return tuple(instance for instance in self.instances if instance.implements(hook))
+        found = self._implementing.get(hook)
+        if found is None:
+            found = tuple(instance for instance in self.instances if instance.implements(hook))
+            self._implementing[hook] = found
+        return found
 
     @property
     def by_locality(self) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
 
 import structlog
 
-from mailward.engine.core_settings import LogFormat, LogLevel, LogSettings
 from mailward.values.decision import Copy
 from mailward.values.event import (
     Bounced,
@@ -43,34 +40,9 @@ from mailward.values.event import (
 )
 from mailward.values.text import printable
 
-LEVELS = {
-    LogLevel.DEBUG: logging.DEBUG,
-    LogLevel.INFO: logging.INFO,
-    LogLevel.WARNING: logging.WARNING,
-    LogLevel.ERROR: logging.ERROR,
-}
 Fields = dict[str, Any]
 MAX_DETAILS = 10
 """How many findings a line about a message tells the details of."""
-
-
-def configure(settings: LogSettings) -> None:
-    """Set the log up for this process: to standard error, as text or JSON lines."""
-    text = settings.format is LogFormat.TEXT
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.level]),
-        # a line leaves in one write, so that those of several processes do not mix
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    for name in ("mail.log", "mail.debug"):  # aiosmtpd's
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def listener() -> Callable[[Event], None]:

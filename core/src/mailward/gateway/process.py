@@ -20,6 +20,7 @@ import structlog
 from mailward.engine.board import DESCRIPTORS, Board
 from mailward.engine.config import Config, load_config, parse_config
 from mailward.engine.engine import Engine
+from mailward.engine.log import configure
 from mailward.engine.loop import run
 from mailward.gateway.bound import Bound
 from mailward.gateway.descriptors import Descriptors
@@ -44,7 +45,6 @@ from mailward.gateway.link import (
     line,
     read_line,
 )
-from mailward.gateway.log import configure
 from mailward.gateway.plan import plan_of, private_temp
 from mailward.gateway.privileges import account, become, end_with
 from mailward.gateway.program import Gateway, Share, open_gateway

@@ -10,8 +10,9 @@ from pathlib import Path
 import structlog
 
 from mailward.engine.config import Config, load_config
+from mailward.engine.log import configure
 from mailward.engine.loop import run
-from mailward.gateway.log import configure, listener
+from mailward.gateway.log import listener
 from mailward.scan.pool import Pool
 from mailward.scan.protocol import Setup
 from mailward.scan.remote.server import Identity, ScanServer

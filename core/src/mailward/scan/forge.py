@@ -23,6 +23,7 @@ from mailward.values.wire import WireError, dump, load
 START_S = 60.0
 GRACE_S = 2.0
 _GONE = -1
+_LOG_BYTES = 64 * 1024
 _PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
@@ -60,6 +61,7 @@ class Forge:
         self._process: subprocess.Popen[bytes] | None = None
         self._births: deque[asyncio.Future[tuple[int, int]]] = deque()
         self._ends: dict[int, asyncio.Future[int]] = {}
+        self._log = -1
         self.gone = False
         self.lacking: tuple[str, ...] = ()
         """What the system refuses of the confinement, in words."""
@@ -76,8 +78,11 @@ class Forge:
         self._loop = asyncio.get_running_loop()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
+        self._log, log = os.pipe()
+        os.set_blocking(self._log, False)
+        self._loop.add_reader(self._log, self._hand_on)
         try:
-            self._process = _start(self._setup, theirs)
+            self._process = _start(self._setup, theirs, log)
             async with asyncio.timeout(START_S):
                 ready = load(await self._loop.sock_recv(self._control, 2 * MAX_PROBLEM), Ready)
         except (TimeoutError, OSError, WireError) as error:
@@ -88,6 +93,7 @@ class Forge:
             raise
         finally:
             theirs.close()
+            os.close(log)
         if ready.problem:
             self._kill()
             raise ConfigError(self._setup.source, [Problem("scan process", ready.problem)])
@@ -136,6 +142,7 @@ class Forge:
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(self._process.wait, GRACE_S)
+            self._hand_on()
             self._kill()
 
     def _readable(self) -> None:
@@ -159,6 +166,26 @@ class Forge:
         elif (end := self._ends.get(pid)) is not None and not end.done():
             end.set_result(status)
 
+    def _hand_on(self) -> None:
+        """Write what scan processes say to the log: the size of files that they write themselves is limited."""
+        if self._log < 0:
+            return
+        try:
+            lines = os.read(self._log, _LOG_BYTES)
+        except BlockingIOError:
+            return
+        if lines:
+            with contextlib.suppress(OSError):
+                os.write(sys.stderr.fileno(), lines)
+        else:
+            self._close_log()
+
+    def _close_log(self) -> None:
+        if self._log >= 0:
+            self._loop.remove_reader(self._log)
+            os.close(self._log)
+            self._log = -1
+
     def _lost(self) -> None:
         if self.gone:
             return
@@ -178,9 +205,10 @@ class Forge:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+        self._close_log()
 
 
-def _start(setup: Setup, control: socket.socket) -> subprocess.Popen[bytes]:
+def _start(setup: Setup, control: socket.socket, log: int) -> subprocess.Popen[bytes]:
     fd = os.memfd_create("mailward-setup")
     try:
         os.write(fd, dump(setup))
@@ -189,6 +217,8 @@ def _start(setup: Setup, control: socket.socket) -> subprocess.Popen[bytes]:
             words,
             pass_fds=(fd, control.fileno()),
             stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
             env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             start_new_session=True,
         )

@@ -25,6 +25,7 @@ from pathlib import Path
 from mailward.engine.bridge import TimerBridge
 from mailward.engine.config import Config, parse_config
 from mailward.engine.engine import Engine
+from mailward.engine.log import configure
 from mailward.engine.loop import run
 from mailward.hooks.markers import Place
 from mailward.scan.limits import confine, end_with_parent
@@ -119,6 +120,7 @@ def _needs_network(engine: Engine) -> bool:
 def _build(setup: Setup, progress: Progress) -> tuple[Engine, tuple[str, ...]]:
     """The engine, ready to be forked, in a process that is confined; raises ConfigError, ValueError, OSError."""
     config: Config = parse_config(setup.text, setup.source, Path(setup.base))
+    configure(config.core.log)
     engine = Engine(config, place=Place.SCAN, bridge=TimerBridge(), progress=progress.note)
     core = config.core
     max_file_bytes = max(core.limits.max_total_bytes, core.gateway.max_message_bytes)

@@ -1,0 +1,36 @@
+"""How log lines of a process look, and where they go."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from mailward.engine.core_settings import LogFormat, LogLevel, LogSettings
+
+LEVELS = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARNING: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+}
+
+
+def configure(settings: LogSettings) -> None:
+    """Set the log up for this process: to standard error, as text or JSON lines."""
+    text = settings.format is LogFormat.TEXT
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.level]),
+        # a line leaves in one write, so that those of several processes do not mix
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    for name in ("mail.log", "mail.debug"):  # aiosmtpd's
+        logging.getLogger(name).setLevel(logging.ERROR)
