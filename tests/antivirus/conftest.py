@@ -216,6 +216,12 @@ def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningClamd]:
 
 
 @pytest.fixture
+def make_clamd() -> Callable[..., RunningClamd]:
+    """Starts a clamd in a folder; the test ends it."""
+    return start_clamd
+
+
+@pytest.fixture
 def testfiles_clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningClamd]:
     """A clamd that knows the program of clamav-testfiles."""
     folder = tmp_path_factory.mktemp("reach")
