@@ -84,7 +84,7 @@ def running(name: str, command: list[str], port: int, relays: bool, log: Path) -
 
 
 @contextmanager
-def mailward(folder: Path, sink_port: int, extra: str = "") -> Iterator[Target]:
+def mailward(folder: Path, sink_port: int, gateway: str = "") -> Iterator[Target]:
     """Mailward with the default plugins and their built-in engines."""
     folder.mkdir(parents=True)
     port = free_port()
@@ -97,13 +97,13 @@ listen = ["127.0.0.1:{port}"]
 hostname = "bench.example"
 max_message_bytes = "100 MB"
 max_messages = 1024
+{gateway}
 [log]
 level = "warning"
 [relay]
 local = {{ "rcpt.example" = "127.0.0.1:{sink_port}" }}
 [content]
 block_names = true
-{extra}
 """
     )
     command = [sys.executable, "-m", "mailward.cli.main", "serve", "-c", str(config)]

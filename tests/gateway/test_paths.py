@@ -78,6 +78,22 @@ def test_parameters_are_kept_as_they_were_sent() -> None:
     assert recipient.parameters == (("NOTIFY", "SUCCESS,DELAY"), ("ORCPT", "rfc822;a+2Bb@c.example"))
 
 
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [
+        ("rfc822;a+2Bb@c.example", True),
+        ("utf-8;grün@c.example", True),
+        ("utf-8;gr\\x{FC}n@c.example", True),
+        ("rfc822;grün@c.example", False),
+        ("rfc822;a+b@c.example", False),
+        ("rfc822", False),
+        ("x400;" + "y" * 600, False),
+    ],
+)
+def test_the_original_recipient_is_checked(value: str, good: bool) -> None:
+    assert isinstance(parse_path(f"TO:<a@b.example> ORCPT={value}", RCPT_PARAMETERS), Path) is good
+
+
 @given(st.text(max_size=60))
 def test_any_text_gives_a_path_or_a_refusal(text: str) -> None:
     for argument in (text, f"FROM:{text}", f"FROM:<{text}>", f"FROM:<a@b.example> {text}"):

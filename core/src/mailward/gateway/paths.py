@@ -27,7 +27,10 @@ MAIL_PARAMETERS: dict[str, re.Pattern[str]] = {
 }
 RCPT_PARAMETERS: dict[str, re.Pattern[str]] = {
     "NOTIFY": re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*", re.IGNORECASE),
-    "ORCPT": re.compile(rf"[A-Za-z0-9-]+;(?=.{{1,500}}\Z){_XTEXT.pattern}"),
+    # an address of type utf-8 may hold what is not ASCII (RFC 6533 section 3)
+    "ORCPT": re.compile(
+        rf"(?=.{{1,500}}\Z)(?:[A-Za-z0-9-]+;{_XTEXT.pattern}|(?i:utf-8);(?:[!-*,-<>-~\u0080-\U0010ffff]|\+[0-9A-F]{{2}})+)",
+    ),
 }
 """The parameters that are kept, each with the values it may have."""
 

@@ -1,0 +1,98 @@
+"""Connections of one process, without a program around them: switches and figures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+from attrs import frozen
+
+from mailward import Engine, Switches
+from mailward.engine.board import Board
+from mailward.engine.config import parse_config
+from mailward.gateway.acceptance import Acceptance, Plan
+from mailward.gateway.services import Services
+from mailward.spool.incoming import Incoming
+from mailward.spool.spool import Spool
+from mailward.values.envelope import Envelope
+from mailward.values.reply import Reply
+
+LIMITS = "max_recipients = 1\nmax_message_bytes = '64 KB'\nmax_errors = 2\n"
+MAIL = (
+    b"EHLO client.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRCPT TO:<e@d.example>\r\n"
+    b"MAIL FROM:<again@b.example>\r\nDATA\r\n"
+)
+
+
+@frozen
+class Accepting:
+    """Accepts everything and keeps nothing."""
+
+    async def accept(self, envelope: Envelope, incoming: Incoming, receive_ms: float, *, lmtp: bool = False) -> Plan:
+        return Plan(Reply(250, "2.0.0", "OK"))
+
+
+@asynccontextmanager
+async def listening(folder: Path, board: Board) -> AsyncIterator[tuple[Services, int]]:
+    """A listener on a free port."""
+    text = f"plugins = []\n[gateway]\nlisten = ['127.0.0.1:0']\nhostname = 'mx.example.test'\n{LIMITS}"
+    engine = Engine(parse_config(text, "test", folder))
+    spool = Spool(folder)
+    spool.open()
+    services = Services(engine, cast(Acceptance, Accepting()), spool, board)
+    server = await asyncio.get_running_loop().create_server(services.listeners[0].connection, "127.0.0.1", 0)
+    try:
+        async with engine, server:
+            yield services, server.sockets[0].getsockname()[1]
+    finally:
+        spool.close()
+
+
+async def talk(port: int, first: bytes = b"", content: bytes = b"") -> list[int]:
+    """Say this after the greeting, and content where it is asked for; the codes of all replies."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    said = await asyncio.wait_for(reader.readline(), 20)
+    writer.write(first)
+    if content:
+        said += await asyncio.wait_for(reader.readuntil(b"354 End data with <CR><LF>.<CR><LF>\r\n"), 20)
+        writer.write(content)
+    said += await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    return [int(line[:3]) for line in said.splitlines() if line[3:4] == b" "]
+
+
+def test_nobody_is_let_in_while_mail_is_not_accepted(tmp_path: Path) -> None:
+    async def go() -> list[list[int]]:
+        board = Board(Switches(accept=False))
+        async with listening(tmp_path, board) as (services, port):
+            refused = await talk(port)
+            board.set(Switches())
+            answered = await talk(port, b"QUIT\r\n")
+            assert services.stats().refused_connections == 1
+            return [refused, answered]
+
+    assert asyncio.run(go()) == [[421], [220, 221]]
+
+
+def test_what_happens_is_counted(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with listening(tmp_path, Board()) as (services, port):
+            after = b"text\r\n.\r\nMAIL FROM:<a@b.example> SIZE=99999\r\nWHAT\r\n"
+            said = [220, 250, 250, 250, 452, 503, 354]
+            assert await talk(port, MAIL, after) == [*said, 250, 552, 500, 421]
+            assert await talk(port, MAIL, b"bare\n\r\n.\r\nQUIT\r\n") == [*said, 554, 221]
+            stats = services.stats()
+            assert (stats.connections, stats.messages, stats.message_bytes) == (2, 1, 6)
+            assert (stats.refused_recipients, stats.refused_max_recipients) == (2, 2)
+            assert (stats.refused_messages, stats.refused_line_ends) == (1, 1)
+            assert (stats.refused_senders, stats.refused_message_size) == (1, 1)
+            assert stats.protocol_violations == 2
+            while services.connections:
+                await asyncio.sleep(0.01)
+            assert services.stats().open_connections == 0
+            assert services.engine.tally.total("in") == 0
+
+    asyncio.run(go())
