@@ -1,6 +1,6 @@
 """Memory of connections that say nothing: ``python bench/idle.py [NUMBER]``.
 
-Prints the resident memory of the gateway process before and with so many connections, each after EHLO.
+Prints the memory of all processes of the gateway before and with so many connections, each after EHLO.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import targets
 
 
 def resident_mb(target: targets.Target) -> float:
-    """What the process that accepts connections holds, in MiB."""
-    return float(target.root.memory_info().rss) / 1024**2
+    """What all processes of the gateway hold together, what they share counted once, in MiB."""
+    return sum(float(process.memory_full_info().pss) for process in target.processes()) / 1024**2
 
 
 def main(number: int) -> None:
