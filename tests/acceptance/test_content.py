@@ -9,7 +9,7 @@ import pytest
 from harness.client import Reply
 from harness.gateway import Gateway, running
 from harness.hop import Arrived, Hop, open_hop
-from harness.mails import EICAR, TEXT, attachment, parts, plain
+from harness.mails import EICAR, TEXT, attachment, parts, plain, zipped
 
 MIB = 1024 * 1024
 LAB = {"action": "forward", "to": "lab@lab.example", "subject": "found by a rule"}
@@ -35,6 +35,9 @@ POLICIES = {
     },
     "small": {"recipients": ["small@*"], "content": {"max_size_mb": 1}},
     "music": {"recipients": ["music@*"], "content": {"filter_names": ["*.mp3"]}},
+    "locked": {"recipients": ["vault@house.example"], "content": {"on_encrypted": LAB}},
+    "limited": {"recipients": ["limited@house.example"], "content": {"limits": {"max_files": 5}}},
+    "odd": {"recipients": ["odd@house.example"], "content": {"on_unprocessable": "bounce"}},
     "subjects-deliver": {"recipients": ["log@house.example"], "content": {"on_subject": "deliver"}},
     "subjects-forward": {"recipients": ["passed@house.example"], "content": {"on_subject": LAB}},
 }
@@ -211,6 +214,48 @@ def test_kav_scn_06_what_is_filtered_is_delivered_without_a_scan(house: tuple[Ga
     assert delivered(hop, "music") == song
     assert sent(gateway, song, "silence").code == 250
     assert b"song.mp3" not in delivered(hop, "silence")
+
+
+def locked() -> bytes:
+    """An archive that says that its member is encrypted."""
+    made = bytearray(zipped(b"secret", "plan.txt"))
+    made[6] |= 1
+    made[made.index(b"PK\1\2") + 8] |= 1
+    return bytes(made)
+
+
+def test_sms_cont_05_the_encrypted_container_goes_and_the_message_is_delivered(house: tuple[Gateway, Hop]) -> None:
+    gateway, hop = house
+    mail = parts(TEXT, attachment(locked(), "locked.zip"))
+    reply = sent(gateway, mail, "open")
+    body = delivered(hop, "open")
+    assert b"See the attachment." in body
+    assert b"locked.zip" not in body
+    line = gateway.logged("judged", id=reply.id)
+    assert (line["verdict"], line["plugin"], line["rule"]) == ("deliver", "content", "encrypted")
+    before = len(hop.to("lab@lab.example"))
+    sent(gateway, mail, "vault")
+    assert b"locked.zip" in hop.wait_for("lab@lab.example", before + 1).body
+    assert not hop.to("vault@house.example")
+
+
+def test_sav_blk_05_a_message_over_a_container_limit_is_dropped(house: tuple[Gateway, Hop]) -> None:
+    gateway, hop = house
+    mail = parts(TEXT, *(attachment(b"x", f"{number}.dat") for number in range(3)))
+    reply = sent(gateway, mail, "limited")
+    assert reply.code == 250
+    assert gateway.logged("judged", id=reply.id)["verdict"] == "drop"
+    sent(gateway, mail, "free")
+    assert delivered(hop, "free") == mail
+    assert not hop.to("limited@house.example")
+
+
+def test_sav_av_08_what_cannot_be_processed_is_held_or_bounced(house: tuple[Gateway, Hop]) -> None:
+    gateway, hop = house
+    mail = parts(TEXT, attachment(b"Rar!\x1a\x07\x01\0", "a.rar"))
+    assert gateway.logged("queued", id=sent(gateway, mail, "careful").id)["queue"] == "hold"
+    assert sent(gateway, mail, "odd").code == 250
+    assert hop.wait_for("odd@sender.example").sender.startswith("FROM:<>")
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,14 @@ def test_a_value_cannot_leave_its_field(content: Any, mails: Any, delivered: Any
     assert Message.from_bytes(after).headers.get("bcc") is None
 
 
+def test_a_value_cannot_leave_its_place_in_html(content: Any, mails: Any, delivered: Any) -> None:
+    raw = mails.html("<p>text</p>")
+    mail = Envelope(sender=Sender(Address("<b>x", "example.com")), recipients=(Recipient(Address.parse("a@b.c")),))
+    after = delivered(raw, content(raw, 'outbound.disclaimer_html = "<i>{{ sender }}</i>"', mail))
+    assert b"<b>" not in after
+    assert b"&lt;b&gt;x" in after
+
+
 def test_a_direction_that_is_switched_off_marks_nothing(content: Any, mails: Any) -> None:
     assert content(mails.plain(b"x"), DISCLAIMER + "\noutbound.enabled = false", envelope(OUT)).clean
 

@@ -48,4 +48,6 @@ def shapes(text: str, raw: str) -> Iterator[str]:
 
 def names_of(part: Part) -> list[str]:
     """Everything that a receiving system may make of the names of a part, without repetitions."""
+    if not part.names:
+        return []
     return list(dict.fromkeys(shape for name in part.names for shape in shapes(name.text, name.raw)))

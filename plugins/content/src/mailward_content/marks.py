@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 from attrs import frozen
@@ -83,6 +84,7 @@ class Marks:
         yield from (AddHeader(name, value.render(**names)) for name, value in self.add_headers.items())
         if self.subject_tag:
             yield PrefixSubject(self.subject_tag)
-        text, html = self.disclaimer.render(**names), self.disclaimer_html.render(**names)
+        text = self.disclaimer.render(**names)
+        html = self.disclaimer_html.render(**{name: escape(value) for name, value in names.items()})
         if text or html:
             yield AppendText(text or shown(html).strip(), html)

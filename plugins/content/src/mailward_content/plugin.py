@@ -23,6 +23,7 @@ from mailward import (
     Session,
     edits_of,
     hookimpl,
+    printable,
 )
 from mailward_content.build import filter_of, rules_of, size_of, unopened_of
 from mailward_content.direction import Direction, Network, direction_of, network
@@ -109,7 +110,7 @@ class ContentFilter(Plugin):
             names = {
                 "direction": str(way),
                 "hostname": self.context.hostname,
-                "sender": str(envelope.sender.address),
+                "sender": printable(str(envelope.sender.address)),
             }
             edits = tuple(self.marks[way].edits(message, names))
             yield Decision(Deliver(), edits, reason=f"marks of {way} mail")
