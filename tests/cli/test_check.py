@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -91,7 +92,10 @@ Checked = Callable[..., tuple[int, dict[str, dict[str, str]]]]
 def test_where_all_is_well_every_row_is_ok(checked: Checked, names: str) -> None:
     status, rows = checked("['relay', 'content', 'antivirus']")
     core = {name: row for name, row in rows.items() if name != "core: free space"}
-    assert {row["health"] for name, row in core.items() if name.startswith("core")} == {"ok"}
+    health = {name: row["health"] for name, row in core.items() if name.startswith("core")}
+    # tests are often run by root, which a gateway should not be
+    assert health.pop("core: privileges") == ("warning" if os.geteuid() == 0 else "ok")
+    assert set(health.values()) == {"ok"}
     assert status == 0
     assert rows["core: hostname"]["detail"] == "mx.house.example is 192.0.2.1 and back"
     assert names.partition(":")[0] in rows["core: dns"]["detail"]

@@ -49,13 +49,14 @@ class Gateway:
         self.port = 0
         self.ports: list[int] = []
         self.process: subprocess.Popen[bytes] | None = None
+        self.program: tuple[str, ...] = PROGRAM
 
     def start(self) -> Gateway:
         """Start the program and wait until it accepts connections."""
         with self.log_file.open("ab") as log:
             seen = log.tell()
             self.process = subprocess.Popen(
-                [*PROGRAM, "serve", "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*self.program, "serve", "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         ready = until(lambda: self._ready(seen), "the gateway to be ready", START_S, self.story)
         self.ports = [int(address.rpartition(":")[2]) for address in ready["listen"]]
@@ -157,7 +158,7 @@ class Gateway:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run another command of the program."""
-        return subprocess.run([*PROGRAM, *words], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        return subprocess.run([*PROGRAM, *words], capture_output=True, text=True, timeout=3 * PATIENCE_S, check=False)
 
     def queue(self) -> list[Line]:
         """What ``mailward queue list --json`` says."""

@@ -82,7 +82,7 @@ def _show(rows: list[Check]) -> None:
 
 
 async def _checks(config: Config) -> list[Check]:
-    from mailward.cli.checks import files_of, listening, state_folder
+    from mailward.cli.checks import descriptors, files_of, listening, privileges, state_folder
     from mailward.engine.engine import Engine
     from mailward.values.check import Check
 
@@ -93,6 +93,7 @@ async def _checks(config: Config) -> list[Check]:
         rows += [listening(address, config.source, engine.hostname) for address in listener.settings.listen]
         rows += [*files_of(config, listener)]
     rows += state_folder(config.state, config.core.gateway.max_message_bytes)
+    rows += [privileges(config), descriptors(config.core)]
     async with engine:
         rows += await engine.check()
     return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 import socket
 import tempfile
@@ -11,10 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mailward.engine.config import Config
+from mailward.engine.core_settings import CoreSettings
 from mailward.engine.gateway_settings import Auth, Tls
 from mailward.engine.listeners import ListenerSection
 from mailward.gateway.address import Listen
 from mailward.gateway.passwords import PasswordError, PasswordFile
+from mailward.gateway.plan import descriptors_needed
+from mailward.gateway.privileges import account
 from mailward.gateway.tls import Certificates
 from mailward.values.check import Check
 from mailward.values.errors import ConfigError
@@ -22,6 +26,33 @@ from mailward.values.errors import ConfigError
 _GREETING_TIMEOUT_S = 3.0
 _LEAST_FREE_BYTES = 1024**3
 _LEAST_FREE_MESSAGES = 10
+
+
+def descriptors(core: CoreSettings) -> Check:
+    """Whether there are descriptors enough for one gateway process when all limits are reached."""
+    needed, (_, hard) = descriptors_needed(core), resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = hard if hard != resource.RLIM_INFINITY else needed
+    detail = f"{needed:,} needed at most, {allowed:,} allowed"
+    advice = "raise the limit of open files, or lower gateway.max_connections or delivery.concurrency"
+    return Check("descriptors", needed <= allowed, detail, advice, True, "core")
+
+
+def privileges(config: Config) -> Check:
+    """Whom the gateway runs as, and whether the state folder is his."""
+    process = config.core.process
+    try:
+        who = account(process.user, process.group, config.source)
+    except ConfigError as error:
+        problem = error.problems[0]
+        return Check("privileges", False, f"{problem.key} {problem.value}: {problem.message}", plugin="core")
+    uid = os.geteuid() if who is None else who.uid
+    if uid == 0:
+        advice = "name a user without rights: process.user; root is given up once the ports are bound"
+        return Check("privileges", False, "the gateway runs as root", advice, True, "core")
+    if config.state.exists() and config.state.stat().st_uid != uid:
+        advice = f"chown -R {process.user or uid} {config.state}"
+        return Check("privileges", False, f"{config.state} belongs to another user", advice, plugin="core")
+    return Check("privileges", detail=f"runs as {process.user or f'user {uid}'}", plugin="core")
 
 
 def listening(address: str, source: str, hostname: str) -> Check:

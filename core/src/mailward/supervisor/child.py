@@ -46,19 +46,21 @@ class Child:
     """A gateway process: started at once, then led step by step; ``ended`` is done when it is gone."""
 
     def __init__(self, reaper: Reaper) -> None:
+        """Start the process. Raises StartFailed."""
         ours, theirs = socket.socketpair()
         try:
             theirs.set_inheritable(True)
             self.pid = _spawn(theirs.fileno())
-        except BaseException:
+        except OSError as error:
             ours.close()
-            raise
+            raise StartFailed(f"{sys.executable} cannot be run: {error.strerror}") from error
         finally:
             theirs.close()
         self.ended = reaper.end_of(self.pid)
         self.slot = ""
         self.number = 0
         self.is_open = False
+        self.is_buried = False
         self.started_at = monotonic()
         self.heard_at = monotonic()
         self.beat = Beat()

@@ -53,7 +53,10 @@ class Means:
     restarts: int = 0
 
     def bury(self, child: Child) -> None:
-        """Keep what an ended process has counted, and give back what was held for it."""
+        """Keep what an ended process has counted, and give back what was held for it; once."""
+        if child.is_buried:
+            return
+        child.is_buried, child.is_open = True, False
         for name, value in child.beat.counters.items():
             self.past[name] = self.past.get(name, 0.0) + value
         child.forget()
@@ -141,7 +144,8 @@ class Crew:
             child = self._members[number]
             reason, where = await self._end_of(child)
             self._means.restarts += 1
-            failures = 0 if monotonic() - child.started_at > _STEADY_S else failures + 1
+            steady = child.is_open and monotonic() - child.started_at > _STEADY_S
+            failures = 0 if steady else failures + 1
             wait_s = 0.0 if failures == 0 else min(_FIRST_WAIT_S * 2 ** (failures - 1), _LONGEST_WAIT_S)
             self._means.log.error("gateway process ended", pid=child.pid, reason=reason, where=where, again_s=wait_s)
             self._means.tell("gateway_died", pid=child.pid, reason=reason, where=where, again_s=wait_s)
@@ -153,16 +157,18 @@ class Crew:
             await self._replace(number)
 
     async def _replace(self, number: int) -> None:
-        child = self._members[number] = Child(self._means.reaper)
+        child = None
         try:
+            child = self._members[number] = Child(self._means.reaper)
             await child.load(self._load, self.plan.start_s)
             await self._start(child, number)
             child.say(Open())
             await child.opened(self.plan.start_s)
             self._means.tell_rest()
         except (ConfigError, StartFailed) as error:
-            self._means.log.error("gateway process does not start", pid=child.pid, problem=str(error))
-            child.kill()
+            self._means.log.error("gateway process does not start", problem=str(error))
+            if child is not None:
+                child.kill()
 
     async def _end_of(self, child: Child) -> tuple[str, str]:
         """Wait until a process ends, or hangs and is killed; why, and where it was."""

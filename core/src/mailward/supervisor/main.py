@@ -58,6 +58,7 @@ async def serve(path: Path | None) -> int:
         return EXIT_FAILED
     loop.add_signal_handler(signal.SIGHUP, supervisor.reload_soon, "SIGHUP")
     async with Duties(supervisor, lambda: asked.put_nowait(None)):
+        supervisor.say_ready()
         await stop
     return await _end(supervisor, asked)
 

@@ -24,6 +24,7 @@ BUILT_IN = "built-in defaults"
 _ADOPT_S = 60.0
 _BIND_PATIENCE_S = 5.0
 _MAX_UNTOLD = 100
+_DESCRIPTORS = "raise the limit of open files, or lower gateway.max_connections or delivery.concurrency"
 _FIXED = ("state", "user", "group")
 """What only a new start can change."""
 
@@ -52,6 +53,7 @@ class Supervisor:
         self.leaving: set[Crew] = set()
         self.reloads = 0
         self.tried = b""
+        self._recovered = 0
         self._reloading = asyncio.Lock()
         self._adopting = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -87,11 +89,13 @@ class Supervisor:
     async def start(self) -> None:
         """Start the program. Raises ConfigError, StartFailed, StateProblem: nothing runs then."""
         self.means.reaper.start()
-        raise_descriptors()
+        descriptors = raise_descriptors()
         self.crew = Crew(self.read(), self.means)
         try:
             plan = await self.crew.ask()
             self.log.configure(plan.log_level, plan.log_format)
+            if plan.descriptors > descriptors:
+                self.log.warning("descriptors", needed=plan.descriptors, limit=descriptors, advice=_DESCRIPTORS)
             who = account(plan.user, plan.group, plan.source)
             own(Path(plan.state), who, plan.source)
             self.means.sockets.bind(plan.listen, plan.gateways, plan.source, _BIND_PATIENCE_S)
@@ -105,11 +109,12 @@ class Supervisor:
             await self.crew.give_up()
             raise
         self.tried = digest(self.files)
-        self._say_ready(recovered)
+        self._recovered = recovered
 
-    def _say_ready(self, recovered: int) -> None:
+    def say_ready(self) -> None:
+        """Tell everybody that the program accepts mail."""
         plan = self.plan
-        self.tell("started", listen=self.listening, recovered=recovered, after_crash=self.folder.after_crash)
+        self.tell("started", listen=self.listening, recovered=self._recovered, after_crash=self.folder.after_crash)
         self.log.info(
             "ready",
             listen=list(self.listening),

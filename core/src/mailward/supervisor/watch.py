@@ -24,9 +24,8 @@ class Watched:
         """Whether something was done to the files, and nothing any more since the last look."""
         stamp = tuple(map(_stamp, files))
         if stamp != self._stamp:
-            # somebody is writing: wait until he is done
-            self._settled = not self._stamp
-            self._stamp = stamp
+            # somebody is writing, or this is the first look: see whether it stays so
+            self._stamp, self._settled = stamp, False
             return False
         was_settled, self._settled = self._settled, True
         return not was_settled
