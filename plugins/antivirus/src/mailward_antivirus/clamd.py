@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 
-from attrs import define, field
+from attrs import define
 
 from mailward import Part
 from mailward_antivirus.clamd_address import ClamdAddress
 from mailward_antivirus.clamd_reply import parse
 from mailward_antivirus.clamd_session import Exchange, Session
 from mailward_antivirus.engine import Engine, Surroundings
-from mailward_antivirus.remote import PING_TIMEOUT_S, Kept, Remote, Server
+from mailward_antivirus.remote import PING_TIMEOUT_S, Remote, Server
 from mailward_antivirus.report import Fault, Report, unchecked
 
 NAME = "clamd"
 
 
 @define(eq=False)
-class ClamdServer(Server):
+class ClamdServer(Server[Session]):
     """One clamd.
 
     A connection that breaks or stays silent has two possible reasons. clamd closes it on content
@@ -27,7 +27,6 @@ class ClamdServer(Server):
     """
 
     address: ClamdAddress
-    _kept: Kept[Session] = field(factory=Kept, init=False)
 
     async def well(self) -> bool:
         """Whether clamd answers a PING."""
@@ -41,13 +40,6 @@ class ClamdServer(Server):
                     writer.transport.abort()
         except (OSError, EOFError, asyncio.LimitOverrunError):
             return False
-
-    def close(self) -> None:
-        """End the sessions that are kept open."""
-        self._kept.close()
-
-    def __str__(self) -> str:
-        return str(self.address)
 
     async def _asked_version(self) -> str:
         session = self._kept.take() or Session(*await self.address.open())

@@ -10,7 +10,7 @@ from mailward import Part
 from mailward_antivirus.engine import Engine, Surroundings
 from mailward_antivirus.icap_connection import Connection, Offer
 from mailward_antivirus.icap_message import Answer, Head, IcapAddress, IcapError, judge, options
-from mailward_antivirus.remote import PING_TIMEOUT_S, Kept, Remote, Server
+from mailward_antivirus.remote import PING_TIMEOUT_S, Remote, Server
 from mailward_antivirus.report import Fault, Report, unchecked
 
 NAME = "icap"
@@ -20,12 +20,11 @@ OFFER_S = 60.0
 
 
 @define(eq=False)
-class IcapServer(Server):
+class IcapServer(Server[Connection]):
     """One ICAP service. ``preview``: send the first bytes alone."""
 
     address: IcapAddress
     preview: bool = False
-    _kept: Kept[Connection] = field(factory=Kept, init=False)
     _offer: Offer | None = field(default=None, init=False)
     _offer_until: float = field(default=float("-inf"), init=False)
 
@@ -41,13 +40,6 @@ class IcapServer(Server):
                     connection.end()
         except (OSError, EOFError, IcapError):
             return False
-
-    def close(self) -> None:
-        """End the connections that are kept."""
-        self._kept.close()
-
-    def __str__(self) -> str:
-        return str(self.address)
 
     async def _asked_version(self) -> str:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import define, field
 
@@ -78,10 +78,12 @@ class Kept(Generic[C]):
 
 
 @define(eq=False)
-class Server:
+class Server(Generic[C]):
     """One server of a `Remote` engine; subclasses speak to it. ``timeout_s`` is for one content (KAV-SCN-05)."""
 
+    address: object
     timeout_s: float = field(default=30.0, kw_only=True)
+    _kept: Kept[C] = field(factory=Kept, init=False)
     _rests_until: float = field(default=0.0, init=False)
     _version: str = field(default="", init=False)
     _version_at: float = field(default=float("-inf"), init=False)
@@ -116,7 +118,10 @@ class Server:
 
     def close(self) -> None:
         """End the connections that are kept."""
-        raise NotImplementedError
+        self._kept.close()
+
+    def __str__(self) -> str:
+        return str(self.address)
 
     async def _scanned(self, part: Part) -> Report:
         raise NotImplementedError
@@ -130,7 +135,7 @@ class Remote:
     """The engine: servers in order of preference."""
 
     name: str
-    servers: Sequence[Server]
+    servers: Sequence[Server[Any]]
     max_bytes: int = 100 * 1024 * 1024
     at_once: int = 4
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from attrs import frozen
 
 from mailward_antivirus.definitions.folder import MANIFEST, DefinitionError, Definitions
+from mailward_antivirus.files import sync_folder
 
 _SETS = "sets"
 _CURRENT = "current"
@@ -94,7 +95,7 @@ class Shelf:
         if before and before != target:
             self._link(_PREVIOUS, before)
         self._link(_CURRENT, target)
-        _sync_folder(self.root)
+        sync_folder(self.root)
 
     def _link(self, name: str, target: str) -> None:
         new = self.root / f".{name}-{os.getpid()}"
@@ -141,12 +142,4 @@ def _sync(folder: Path) -> None:
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(folder)
