@@ -6,6 +6,7 @@ By hand: python tests/corpus/fidelity.py FILE...
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 
@@ -15,6 +16,8 @@ from mailward.mime import Message, Part, PartKind, apply, resolve
 from mailward.values.edit import AddHeader, ChangeHeader, DeletePart, Edit, PrefixSubject, RemoveHeader, ReplacePart
 
 MOST_DELETED = 3
+EVERY = 4
+"""One message in so many is edited with CRLF line ends as well: what an edit does hardly depends on them."""
 BODY_FIELDS = {"content-type", "content-transfer-encoding", "content-disposition", "content-md5", "mime-version"}
 NEW_TEXT = "Taken out.\n– The filter –"
 
@@ -26,6 +29,8 @@ def problems(mail: Mail) -> Iterator[str]:
         yield from _readable(message)
         if apply(message.raw, resolve(message, [])) != mail.raw:
             yield "without an edit the message changes"
+        if mail.is_crlf and zlib.crc32(mail.name.encode()) % EVERY:
+            return
         before = Picture(message)
         for edit, low, high in _edits(message):
             for problem in _edited(before, edit, low, high):

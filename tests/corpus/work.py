@@ -24,10 +24,11 @@ class Mail:
 
     name: str
     raw: bytes
+    is_crlf: bool = False
 
     def with_crlf(self) -> Mail:
         """The same as it goes over the wire."""
-        return Mail(f"{self.name} as CRLF", _BARE.sub(b"\r\n", self.raw))
+        return Mail(f"{self.name} as CRLF", _BARE.sub(b"\r\n", self.raw), True)
 
 
 def read(path: Path) -> Mail:

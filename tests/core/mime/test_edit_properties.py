@@ -1,58 +1,15 @@
-"""Edits of any message whatever: splices in order, the rest byte for byte, a tree without new defects."""
+"""Pieces of edits: disclaimers in any message, what differs of two bodies, places in quoted-printable."""
 
 from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailward.mime import EditError, Message, apply, resolve
+from mailward.mime import Message, apply, resolve
 from mailward.mime.encoded import quoted_offset, trimmed
-from mailward.values.edit import AppendText, ChangeHeader, DeletePart, PrefixSubject, ReplaceContent, ReplacePart
+from mailward.values.edit import AppendText
 
-from .test_mime_properties import SOUP, defects_of, mail, read_everything
-
-TEXTS = st.sampled_from(["end", "-- \ncaf\u00e9", "--b\n--c--\nbegin 644 x", "\u65e5" * 400, "x" * 1200])
-
-
-def any_edit(paths):
-    path = st.sampled_from(paths)
-    return st.one_of(
-        st.builds(AppendText, TEXTS, st.sampled_from(["", "<hr>caf\u00e9"])),
-        st.builds(ChangeHeader, st.sampled_from(["Subject", "X-One", "from", "Z"]), st.text(max_size=60)),
-        st.builds(DeletePart, path),
-        st.builds(ReplacePart, path, TEXTS),
-        st.builds(ReplaceContent, path, st.binary(max_size=100)),
-        st.builds(PrefixSubject, st.just("[A]")),
-    )
-
-
-@given(st.data(), st.binary(max_size=300) | SOUP)
-@settings(max_examples=300, deadline=None)
-def test_edits_of_arbitrary_bytes_never_overlap(data, raw):
-    message = Message.from_bytes(raw)
-    edits = data.draw(st.lists(any_edit([part.path for part in message.walk()]), min_size=1, max_size=4))
-    try:
-        splices = resolve(message, edits)
-    except EditError:
-        return
-    at = 0
-    for splice in splices:
-        assert at <= splice.start <= splice.end <= message.size
-        at = splice.end
-    read_everything(Message.from_bytes(apply(raw, splices)))
-
-
-@given(st.data(), mail())
-@settings(max_examples=300, deadline=None)
-def test_edits_of_sound_messages_leave_no_new_defects(data, raw):
-    message = Message.from_bytes(raw)
-    before = defects_of(message)
-    edits = data.draw(st.lists(any_edit([part.path for part in message.walk()]), min_size=1, max_size=4))
-    try:
-        changed = apply(raw, resolve(message, edits))
-    except EditError:
-        return
-    assert defects_of(Message.from_bytes(changed)) <= before
+from .test_mime_properties import TEXTS, mail
 
 
 @given(mail(), TEXTS)

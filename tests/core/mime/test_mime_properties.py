@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from mailward.mime import EditError, Message, PartKind, apply, decode_header, resolve, spliced
 from mailward.values.edit import (
     AddHeader,
+    AppendText,
+    ChangeHeader,
     DeletePart,
     PrefixSubject,
     RemoveHeader,
@@ -150,6 +152,9 @@ def test_arbitrary_bytes_never_raise_and_spans_tile(raw):
         assert apply(message.raw, resolve(message, [])) == raw
 
 
+TEXTS = st.sampled_from(["end", "-- \ncaf\u00e9", "--b\n--c--\nbegin 644 x", "\u65e5" * 400, "x" * 1200])
+
+
 def any_edit(paths):
     path = st.sampled_from(paths)
     return st.one_of(
@@ -164,11 +169,13 @@ def any_edit(paths):
         st.builds(AddHeader, st.just("X-Scanned"), st.text(max_size=100)),
         st.builds(RemoveHeader, st.sampled_from(["Subject", "X-One", "from", "To"])),
         st.builds(PrefixSubject, st.sampled_from(["[SPAM]", "\u00e4\u00f6"])),
+        st.builds(AppendText, TEXTS, st.sampled_from(["", "<hr>caf\u00e9"])),
+        st.builds(ChangeHeader, st.sampled_from(["Subject", "X-One", "from", "Z"]), st.text(max_size=60)),
     )
 
 
 @given(st.data(), st.binary(max_size=400) | SOUP)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_edits_of_arbitrary_bytes_never_overlap(data, raw):
     message = Message.from_bytes(raw)
     paths = [part.path for part in message.walk()]
@@ -195,7 +202,7 @@ def defects_of(message: Message) -> set:
 
 
 @given(st.data(), mail())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_edits_of_sound_messages_leave_no_new_defects(data, raw):
     message = Message.from_bytes(raw)
     before = defects_of(message)
