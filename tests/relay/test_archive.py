@@ -236,6 +236,9 @@ def test_a_copy_aside_that_no_verdict_came_for_goes_after_a_day(archived: Any, b
     async def run() -> None:
         await relay.data(info(blob, "lost"))
         os.utime(tmp_path / "out" / STASH / "lost.eml", (NOW, NOW))
+        (tmp_path / "out" / "tmp").mkdir()
+        (tmp_path / "out" / "tmp" / "lost.eml.77").write_bytes(b"half a mess")
+        os.utime(tmp_path / "out" / "tmp" / "lost.eml.77", (NOW, NOW))
         now[0] += 90_000
         await relay.data(info(blob, "m1"))
         await relay.event(judged((Drop(), (BOB,))))

@@ -231,8 +231,10 @@ def directory(slapd: Slapd, **more: Any) -> LdapSettings:
     return LdapSettings(**given)
 
 
-def test_a_directory_says_who_exists(house: Any, slapd: Slapd) -> None:
-    relay = house(ldap=directory(slapd))
+@pytest.mark.parametrize("by", ["port", "socket"])
+def test_a_directory_says_who_exists(house: Any, slapd: Slapd, by: str) -> None:
+    url = slapd.url if by == "port" else f"ldapi:///{slapd.socket.replace('/', '%2F')}"
+    relay = house(ldap=directory(slapd, servers=(url,)))
     asked = ["bob@house.example", "R.Builder@house.example", "eve@house.example"]
     assert answers(relay, *asked) == ["", "", "550 5.1.1"]
 

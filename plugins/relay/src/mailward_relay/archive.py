@@ -21,6 +21,9 @@ from mailward_relay.files import NewFile, written
 STASH = "stash"
 """Folder in the outgoing archive for what was received and is not judged yet."""
 
+UNFINISHED = "tmp"
+"""Folder for copies that are being written; one that a crash left there goes after a day."""
+
 STASH_S = 86_400.0
 SWEEP_S = 600.0
 SHARES = 16
@@ -28,6 +31,7 @@ SHARES = 16
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KEPT = re.compile(r"[A-Za-z0-9._-]+\.(?:eml|json)")
+_ANY = re.compile(r"[^.].*")
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _DAY_S = 86_400.0
 _PASSES = ("deliver", "forward")
@@ -62,7 +66,7 @@ class Folder:
         """Write a copy, durably, unless it is there already, and a line about its envelope. Raises OSError."""
         target = self.place(message_id)
         if not await asyncio.to_thread(target.exists):
-            await written(NewFile(self.path / "tmp" / f"{target.name}.{os.getpid()}", target), content)
+            await written(NewFile(self.path / UNFINISHED / f"{target.name}.{os.getpid()}", target), content)
         await self.note(target, record, content.size_bytes)
         return target
 
@@ -85,9 +89,10 @@ class Folder:
     def sweep(self) -> None:
         """Remove what is too old, then the oldest until the size is kept; files of others stay."""
         now = self._clock.time()
-        for file in _files(self.path / STASH) if (self.path / STASH).is_dir() else ():
-            if now - file.changed_at > STASH_S:
-                file.path.unlink(missing_ok=True)
+        for folder in (self.path / STASH, self.path / UNFINISHED):
+            for file in _files(folder, _ANY) if folder.is_dir() else ():
+                if now - file.changed_at > STASH_S:
+                    file.path.unlink(missing_ok=True)
         kept = sorted(self._copies(), key=lambda file: (file.path.parent.name, file.changed_at, file.path.name))
         oldest = _day(now - self._settings.max_days * _DAY_S) if self._settings.max_days else ""
         total = sum(file.size_bytes for file in kept)
@@ -103,7 +108,7 @@ class Folder:
     def _copies(self) -> Iterator[_File]:
         days = [path for path in self.path.iterdir() if _DAY.fullmatch(path.name)] if self.path.is_dir() else []
         for day in days:
-            yield from _files(day)
+            yield from _files(day, _KEPT)
 
 
 class Archive:
@@ -210,10 +215,10 @@ def _day(at: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(at))
 
 
-def _files(folder: Path) -> Iterator[_File]:
+def _files(folder: Path, names: re.Pattern[str]) -> Iterator[_File]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _KEPT.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            if names.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 found = entry.stat(follow_symlinks=False)
                 yield _File(Path(entry.path), found.st_size, found.st_mtime)
 

@@ -215,5 +215,6 @@ class Relay(Plugin):
                 results = await self._maildir.deliver(delivery)
             case _:
                 return None
-        await self._archive.delivered(delivery, results)
+        if self._archive.outgoing is not None:
+            await self._archive.delivered(delivery, results)
         return results

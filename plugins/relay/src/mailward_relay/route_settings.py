@@ -76,7 +76,7 @@ class RouteSettings:
         None, validator=one_of_tls, help="STARTTLS: none, may, encrypt, verify (certificate for the host's name)"
     )
     implicit_tls: bool = setting(False, help="TLS from the first byte (port 465, RFC 8314) instead of STARTTLS")
-    dane: bool | None = setting(None, help="check hosts found by MX against TLSA records (RFC 7672)")
+    dane: bool | None = setting(None, help="check hosts against TLSA records, where DNSSEC vouches (RFC 7672)")
     mta_sts: bool | None = setting(None, help="keep to the MTA-STS policy of domains delivered by MX (RFC 8461)")
     ca_file: str = setting("", help="file of the authorities (PEM) that verify trusts")
     client_cert: str = setting("", help="file of the certificate (PEM) to show in TLS; its key too, unless client_key")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mailward import ConversationLog, Delivery, Recipient, Result, Status
+from mailward import Content, ConversationLog, Delivery, Recipient, Result, Status
 from mailward_relay.link import Link
 from mailward_relay.pool import Pool
 from mailward_relay.recording import not_reached, recorded
 from mailward_relay.settings import RelaySettings
-from mailward_relay.suited import Unsuitable, suited
+from mailward_relay.suited import Unsuitable, check_fit, seven_bit
 from mailward_relay.transaction import Outcome, Transaction, judge
 from mailward_relay.unreachable import Attempt
 from mailward_relay.wire import LinkError
@@ -74,13 +74,15 @@ class SmtpTransport:
     async def _transact(self, delivery: Delivery, recipients: tuple[Recipient, ...], *, fresh: bool) -> list[Outcome]:
         attempt = Attempt(delivery.message.id, delivery.message.attempts)
         async with self._pool.lease(delivery.next_hop, fresh=fresh, attempt=attempt) as link:
-            reused, how, note = link.reused, link.described, ""
+            reused, how = link.reused, link.described
             try:
-                async with suited(delivery, link, self._settings.downgrade, self._log) as made:
-                    note = made.note
-                    transaction = Transaction(link, self._settings, delivery.sender, recipients, made.content)
-                    with recorded(self._conversations, delivery, link):
-                        outcomes = await transaction.run()
+                check_fit(delivery, link)
+                if "8bitmime" in link.extensions:
+                    outcomes = await self._converse(delivery, recipients, link, delivery.content)
+                else:
+                    async with seven_bit(delivery, self._settings.downgrade, self._log) as made:
+                        how = f"{how}; {made.note}" if made.note else how
+                        outcomes = await self._converse(delivery, recipients, link, made.content)
             except Unsuitable as error:
                 refused = judge(error.reply)
                 outcomes = [Outcome(refused.status, refused.reply, error.detail)] * len(recipients)
@@ -88,8 +90,13 @@ class SmtpTransport:
                 if reused:
                     raise _StaleLinkError(fault.detail, fault.reply) from fault
                 raise
-            said = f"{how}; {note}" if note else how
-            return [_told(outcome, said, link) for outcome in outcomes]
+            return [_told(outcome, how, link) for outcome in outcomes]
+
+    async def _converse(
+        self, delivery: Delivery, recipients: tuple[Recipient, ...], link: Link, content: Content
+    ) -> list[Outcome]:
+        with recorded(self._conversations, delivery, link):
+            return await Transaction(link, self._settings, delivery.sender, recipients, content).run()
 
 
 class _StaleLinkError(LinkError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 import tempfile
@@ -64,32 +63,37 @@ class _Stored:
             await asyncio.sleep(0)
 
 
-@asynccontextmanager
-async def suited(delivery: Delivery, link: Link, downgrade: Downgrade, log: Any) -> AsyncIterator[Suited]:
-    """The content of a delivery as this next hop takes it, for the time of the block. Raises Unsuitable."""
-    with contextlib.ExitStack() as stack:
-        yield await _suit(delivery, link, downgrade, log, stack)
-
-
-async def _suit(delivery: Delivery, link: Link, downgrade: Downgrade, log: Any, stack: contextlib.ExitStack) -> Suited:
-    extensions, content = link.extensions, delivery.content
+def check_fit(delivery: Delivery, link: Link) -> None:
+    """Raise Unsuitable where the next hop does not take a message of this size or with this header."""
+    extensions = link.extensions
     limit = extensions.get("size", "")
-    if limit.isdecimal() and 0 < int(limit[:20]) < content.size_bytes:
+    if limit.isdecimal() and 0 < int(limit[:20]) < delivery.content.size_bytes:
         raise Unsuitable(Reply(552, "5.3.4", f"The next hop takes messages of {int(limit[:20])} bytes at most"))
-    asked_utf8 = delivery.sender.parameter("SMTPUTF8") is not None
-    if asked_utf8 and "smtputf8" not in extensions and not delivery.message.head.isascii():
+    if "smtputf8" in extensions or delivery.sender.parameter("SMTPUTF8") is None:
+        return
+    if not delivery.message.head.isascii():
         raise Unsuitable(NO_UTF8_HEADER)
-    if "8bitmime" in extensions or await _is_7bit(content):
-        return Suited(content)
+
+
+@asynccontextmanager
+async def seven_bit(delivery: Delivery, downgrade: Downgrade, log: Any) -> AsyncIterator[Suited]:
+    """The content of a delivery in 7 bits, for the time of the block. Raises Unsuitable.
+
+    For next hops that do not offer 8BITMIME; all but the oldest do, and for them nothing is looked at.
+    """
+    if await _is_7bit(delivery.content):
+        yield Suited(delivery.content)
+        return
     if downgrade is Downgrade.NEVER:
         raise Unsuitable(NOT_CONVERTED)
-    made, breaks = await _converted(content, stack)
-    if breaks and downgrade is not Downgrade.ALWAYS:
-        raise Unsuitable(SIGNED, f"signed: {', '.join(breaks)}")
-    broken = f", which breaks its signature: {', '.join(breaks)}" if breaks else ""
-    note = f"converted to 7-bit{broken}"
-    log.warning("content converted", id=delivery.message.id, next_hop=str(delivery.next_hop), detail=note)
-    return Suited(made, note)
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
+        made, breaks = await _converted(delivery.content, file)
+        if breaks and downgrade is not Downgrade.ALWAYS:
+            raise Unsuitable(SIGNED, f"signed: {', '.join(breaks)}")
+        broken = f", which breaks its signature: {', '.join(breaks)}" if breaks else ""
+        note = f"converted to 7-bit{broken}"
+        log.warning("content converted", id=delivery.message.id, next_hop=str(delivery.next_hop), detail=note)
+        yield Suited(made, note)
 
 
 async def _is_7bit(content: Content) -> bool:
@@ -99,9 +103,8 @@ async def _is_7bit(content: Content) -> bool:
     return True
 
 
-async def _converted(content: Content, stack: contextlib.ExitStack) -> tuple[Content, tuple[str, ...]]:
-    """The content made 7-bit by a process of its own, and the signatures that this breaks."""
-    file: IO[bytes] = stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES))  # noqa: SIM115 - the stack closes it
+async def _converted(content: Content, file: IO[bytes]) -> tuple[Content, tuple[str, ...]]:
+    """The content made 7-bit by a process of its own, kept in ``file``, and the signatures that this breaks."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "mailward_relay.downgrade_worker"),
         stdin=asyncio.subprocess.PIPE,
