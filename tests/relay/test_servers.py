@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP
 
+from mailward import Address, Recipient
+
 BODY = b"Subject: dots\r\n\r\n.\r\n..\r\n.leading\r\nmiddle.\r\n" + b"line of text\r\n" * 5000 + b".\r\n"
 
 
@@ -164,3 +166,13 @@ def test_postfix_takes_and_delivers(make_relay: Any, send: Any, postfix: Any) ->
         assert message.endswith(b"\n\n" + BODY.split(b"\r\n\r\n", 1)[1].replace(b"\r\n", b"\n"))
         assert re.search(rb"^Received: from gate\.example .*with ESMTP", message, re.M | re.S)
     assert isinstance(postfix.folder, Path)
+
+
+def test_rfc_3461_who_tells_of_success_depends_on_what_the_server_offers(
+    make_relay: Any, send: Any, postfix: Any, sink: Any
+) -> None:
+    asked = Recipient(Address.parse("d@rcpt.example"), (("NOTIFY", "SUCCESS"),))
+    (by_postfix,) = deliver(send, make_relay(), postfix.port, to=[asked])
+    assert (by_postfix.status, by_postfix.relayed, by_postfix.final) == ("delivered", False, False)
+    (by_sink,) = deliver(send, make_relay(), sink("-e").port, to=[asked])
+    assert (by_sink.status, by_sink.relayed, by_sink.final) == ("delivered", True, False)
