@@ -48,6 +48,10 @@ class Orders(Plugin):
         answer = eval(message.subject, {**globals(), "self": self})
         return self.finding("answer", detail=repr(answer), kind=Kind.NOTE)
 
+    @hookimpl
+    def event(self, event):
+        (HERE / "observed").touch()
+
     def wait(self, name):
         (HERE / f"{name}.begun").touch()
         while not (HERE / name).exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import errno
 import os
@@ -10,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,44 @@ def test_a_body_that_comes_as_a_file_is_not_copied_and_cannot_be_written(pool: S
             return await run.answer(order, b"x" * MAPPED_FROM_BYTES, file=True)
 
     assert asyncio.run(main()) == "['memoryview', True]"
+
+
+CONFINED = """
+import os, socket
+from mailward.scan import limits
+{before}
+lacking = limits.confine(2**30, 2**20, "", network=False)
+connected = socket.socket().connect_ex(("127.0.0.1", {port})) == 0
+status = open("/proc/self/status").read()
+print((os.getuid(), lacking, connected, "CapEff:\\t0000000000000000" in status))
+"""
+
+
+def confined(port: int, *wrapper: str, before: str = "") -> tuple[int, tuple[str, ...], bool, bool]:
+    code = CONFINED.format(port=port, before=before)
+    command = [*wrapper, sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    uid, lacking, connected, bare = ast.literal_eval(done.stdout)
+    return uid, lacking, connected, bare
+
+
+def test_one_that_is_not_roots_leaves_the_network_by_a_user_namespace(require: Callable[..., None]) -> None:
+    require("setpriv")
+    if os.geteuid() != 0:
+        pytest.skip("needs to be root, in order to be somebody else")
+    capability = "-all,+dac_read_search"  # to read this interpreter, wherever it is installed
+    account = ["--reuid", "12345", "--regid", "12345", "--clear-groups"]
+    kept = [f"--bounding-set={capability}", f"--inh-caps={capability}", f"--ambient-caps={capability}"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        found = confined(server.getsockname()[1], "setpriv", *account, *kept)
+    assert found == (12345, (), False, True)
+
+
+def test_what_the_system_refuses_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        before = "limits._libc.unshare = lambda flags: -1"
+        _, lacking, connected, bare = confined(server.getsockname()[1], before=before)
+    assert (connected, bare) == (True, True)
+    (words,) = lacking
+    assert words.startswith("network: cannot be left")

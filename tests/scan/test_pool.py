@@ -278,6 +278,10 @@ def test_events_of_plugins_in_scan_processes_reach_the_gateway(pool: Start) -> N
             verdict = await run.judge("self.emit()")
             (event,) = run.of(Custom)
             assert event.fields == (("id", verdict.id),)
+            await run.judge("1 / 0")
+            await run.judge("1")
+            # observers are the gateway's: told in the scan process too, they would hear everything twice
+            assert not (run.folder / "observed").exists()
 
     asyncio.run(main())
 

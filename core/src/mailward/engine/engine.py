@@ -100,7 +100,9 @@ class Engine:
                 raise ConfigError(
                     self.config.source, [Problem(instance.name, f"does not start: {outcome.call.detail}")]
                 )
-        self.bus.start(tuple(i for i in self.policies.instances if i.implements("event")))
+        # scan processes have no observers: what is to be told travels to the gateway with the verdict
+        observed = self.place is not Place.SCAN
+        self.bus.start(tuple(i for i in self.policies.instances if observed and i.implements("event")))
 
     async def stop(self) -> None:
         """Tell observers what is left, then stop the plugins in reverse order."""
