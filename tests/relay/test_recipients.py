@@ -324,3 +324,18 @@ def test_settings_of_a_directory_are_checked(settings: Any, message: str) -> Non
 def test_a_directory_that_cannot_work_is_an_error_at_load(house: Any, slapd: Slapd, more: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         house(ldap=directory(slapd, **more))
+
+
+@pytest.mark.parametrize(("password", "ok"), [("sesame", True), ("wrong", False)])
+def test_mailward_check_asks_the_directory(house: Any, slapd: Slapd, password: str, ok: bool) -> None:
+    relay = house(25, ldap=directory(slapd, password=Secret(password)))
+
+    async def run() -> list[Any]:
+        found = await relay._recipients.check()
+        await relay.stop()
+        return list(found)
+
+    (check,) = asyncio.run(run())
+    assert (check.name, check.ok) == (f"directory {slapd.url}", ok)
+    assert ("refused the login" in check.detail) is not ok
+    assert "wrong" not in check.detail

@@ -97,6 +97,19 @@ def test_a_policy_is_fetched_once_and_kept(web: Any, authority_file: str) -> Non
     asyncio.run(run())
 
 
+def test_messages_that_need_one_policy_at_a_time_fetch_it_once(web: Any, authority_file: str) -> None:
+    async def run() -> None:
+        async with web().serving() as server:
+            policies = store(Names(RECORD), server, authority_file)
+            found = await asyncio.gather(*(policies.of("mx.example") for _ in range(50)))
+            assert {policy.mode for policy in found if policy} == {"enforce"}
+            assert len(found) == 50
+            assert len(server.requests) == 1
+            assert policies._under_way == {}
+
+    asyncio.run(run())
+
+
 def test_a_new_id_is_a_new_policy_and_a_policy_outlives_its_record(web: Any, authority_file: str) -> None:
     now = [0.0]
 

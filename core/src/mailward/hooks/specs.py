@@ -114,7 +114,8 @@ class Specs:
     def data(self, session: Session, message: MessageInfo) -> EnvelopeAnswer:
         """Judge a message that has arrived whole, before its content is opened.
 
-        When: after end of data, before the scan. ``message.head`` is the raw header block.
+        When: after end of data, before the scan. ``message.head`` is the raw header block,
+            ``message.content`` reads all of it, to be copied.
         May return: a Reply that refuses the message, findings, or None.
         On error: on_failure; defer answers 451.
         Deadline: the plugin's timeout_s.

@@ -138,6 +138,7 @@ class Relay(Plugin):
         hops = dict.fromkeys([*named_hops(self.settings, self.context.resolve_path), *routed])
         found = await asyncio.gather(*(check_hop(hop, self._opener.open) for hop in list(hops)[:MOST_HOPS]))
         found += await check_names(self.settings, self.context.hostname, self.context.resolver)
+        found += await self._recipients.check()
         if self._opens_everything:
             advice = "name the domains of the house in relay.local, and the clients that may relay in relay.allow"
             found.append(Check("relaying", False, self._opens_everything, advice, warning=True))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from mailward import Address, Clock, Masks, PeerError, Reply
+from mailward import Address, Check, Clock, Masks, PeerError, Reply
 from mailward_relay.cache import Expiring
 from mailward_relay.directory import Directory
 from mailward_relay.recipient_settings import InDoubt, RecipientSettings
@@ -103,6 +103,18 @@ class Recipients:
 
     async def _at_next_hop(self, address: Address) -> bool:
         return await self._call_forward(address)
+
+    async def check(self) -> list[Check]:
+        """Whether the directory answers, for `mailward check`."""
+        if self._directory is None:
+            return []
+        name = f"directory {self._settings.ldap.servers[0]}"
+        try:
+            await self._directory.knows(Address("postmaster", "localhost"))
+        except PeerError as error:
+            advice = "recipients that only it knows are put off until it answers: see relay.recipients.in_doubt"
+            return [Check(name, False, str(error), advice)]
+        return [Check(name, detail="answers")]
 
     async def close(self) -> None:
         """Part from the directory."""

@@ -15,7 +15,9 @@ from mailward_relay.cache import Expiring
 from mailward_relay.targets import is_name
 
 MAX_POLICY_BYTES = 65_536
-FETCH_TIMEOUT_S = 30.0
+FETCH_TIMEOUT_S = 8.0
+"""For one address: all of them together stay within the time that a plugin has to name a route."""
+
 RETRY_S = 300.0
 """How long a failed fetch is not tried again (RFC 8461 section 3.3)."""
 
@@ -90,12 +92,22 @@ class PolicyStore:
         self._known: Expiring[str, _Known] = Expiring(monotonic)
         self._ids: Expiring[str, str] = Expiring(monotonic)
         self._failed: Expiring[str, str] = Expiring(monotonic)
+        self._under_way: dict[str, asyncio.Lock] = {}
 
     async def of(self, domain: str) -> Policy | None:
         """The policy of a domain, None where it has none; never raises for what a domain or DNS does.
 
         A policy that is known stays in force where its record cannot be looked up (section 3.1).
         """
+        lock = self._under_way.setdefault(domain, asyncio.Lock())
+        try:
+            async with lock:  # a hundred messages to one domain fetch its policy once
+                return await self._of(domain)
+        finally:
+            if not lock.locked():
+                self._under_way.pop(domain, None)
+
+    async def _of(self, domain: str) -> Policy | None:
         known = self._known.get(domain)
         kept = known.policy if known is not None else None
         record_id = await self._record_id(domain)
