@@ -13,8 +13,11 @@ import pytest
 from attrs import frozen
 
 from mailward import Engine, Envelope, Finding, Limits, Member, Message, Part, PartKind, unpack_binhex, unpack_zip
+from mailward.mime import CONTAINER_TYPES
 from mailward_archives import Archives, ArchivesSettings
 
+OWN = {"application/zip", "application/mac-binhex40"}
+"""The containers that the core opens."""
 HEAD = b"From: a@example.com\r\nTo: b@example.org\r\nSubject: hello\r\nMIME-Version: 1.0\r\n"
 SECRET = b"what lies inside, " * 40
 
@@ -57,9 +60,11 @@ def walked(raw: bytes, settings: ArchivesSettings, limits: Limits) -> Opened:
         parts = dict[str, bytes]()
         for part in message.walk():
             if all(child.kind is PartKind.ENCODED for child in part.children):
-                members = next((found for reader in readers if (found := reader(part)) is not None), None)
+                kind, members = part.detected_type, readers[0](part)
                 if members is not None:
                     findings += message.add_members(part, members)
+                for reader in readers[1:] if members is None or kind in CONTAINER_TYPES - OWN else ():
+                    findings += message.add_members(part, reader(part) or ())
             if part.path.startswith("2") and not part.opaque and part.is_leaf:
                 parts[part.path.removeprefix("2").removeprefix("/")] = part.content
         return Opened(parts, findings + message.defects)

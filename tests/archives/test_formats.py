@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import lzma
 import struct
 from typing import Any
 
 import pytest
 
-from mailward import Part
+from mailward import Kind, Part
 
 from .conftest import SECRET, mail
 
@@ -141,6 +142,34 @@ def test_every_encrypted_member_is_told_and_every_other_one_read(
     assert [result.parts[f"plain{number}.txt"] for number in range(3)] == [files[f"plain{n}.txt"] for n in range(3)]
     assert [finding.part for finding in result.findings] == [f"2/secret{number}.txt" for number in range(3)]
     assert result.kinds == {"encrypted"}
+
+
+@pytest.mark.parametrize("name", ["x.7z", "x.zip"])
+def test_two_archives_in_one_are_both_opened(packed: Any, judged: Any, opened: Any, name: str) -> None:
+    """A 7z archive with a zip archive behind it: the one or the other is opened, as the file is called."""
+    pytest.importorskip("libarchive")
+    files = {"good.txt": b"good" * 99, "bad.txt": b"bad" * 99}
+    seven = packed("x.7z", *SEVEN, "x.7z", "good.txt", files=files)
+    both = seven + packed("x.zip", *SEVEN, "x.zip", "bad.txt", files=files)
+    assert set(files.values()) <= set(opened(name, both).parts.values())
+    digest = f"{hashlib.md5(files['bad.txt']).hexdigest()}:{len(files['bad.txt'])}:Test.Program\n"
+    (findings,) = judged([mail(name, both)], digest)
+    assert [finding.part for finding in findings if finding.kind is Kind.INFECTED] == ["2/bad.txt"]
+    assert {"zip_prefix"} == {finding.rule for finding in findings if finding.kind is Kind.AMBIGUOUS}
+    (findings,) = judged([mail(name, both)], digest, 'without = ["7z"]')
+    assert (Kind.UNCHECKED, "unopened") in {(finding.kind, finding.rule) for finding in findings}
+    assert Kind.INFECTED in {finding.kind for finding in findings}
+
+
+def test_an_archive_that_holds_a_zip_as_it_is_is_not_opened_twice(packed: Any, opened: Any) -> None:
+    inner = packed("in.zip", *SEVEN, "in.zip", "a.txt")
+    for output, command in (
+        ("x.tar", ("tar", "cf", "x.tar", "in.zip")),
+        ("x.7z", (*SEVEN, "-mx=0", "x.7z", "in.zip")),
+    ):
+        result = opened(output, packed(output, *command, files={"in.zip": inner}))
+        assert sorted(result.parts.values()).count(SECRET) == 1, output
+        assert result.kinds == set(), output
 
 
 def test_a_further_volume_is_reported(packed: Any, opened: Any) -> None:

@@ -29,7 +29,11 @@ from mailward.values.errors import ScanError
 from mailward.values.finding import Finding, Kind
 
 Unpacker = Callable[[Part], Iterable[Any] | None]
-BUILT_IN_UNPACKERS: tuple[Unpacker, ...] = (unpack_zip, unpack_binhex)
+BUILT_IN_UNPACKERS: dict[str, Unpacker] = {
+    "application/zip": unpack_zip,
+    "application/mac-binhex40": unpack_binhex,
+}
+"""The readers of the core and the containers that they open; they find their own in other content too."""
 CORE = "core"
 _WITHOUT_CONTENT = (Reject, Defer, Drop)
 
@@ -180,10 +184,16 @@ class Judge:
             opened = bool(outcome.answers)
             if opened:
                 break
-        opened = opened or any(take(unpacker(part)) for unpacker in BUILT_IN_UNPACKERS)
-        if not opened and part.detected_type in CONTAINER_TYPES:
-            detail = f"no reader for {part.detected_type}"
-            found.append(Finding(Kind.UNCHECKED, CORE, "unopened", part.path, part.detected_type, detail=detail))
+        kind = part.detected_type
+        is_foreign = kind in CONTAINER_TYPES and kind not in BUILT_IN_UNPACKERS
+        if not opened:
+            opened = any(take(reader(part)) for reader in BUILT_IN_UNPACKERS.values()) and not is_foreign
+        elif is_foreign:
+            # Two archives in one: which of them is opened depends on the client.
+            take(unpack_zip(part))
+        if not opened and kind in CONTAINER_TYPES:
+            detail = f"no reader for {kind}"
+            found.append(Finding(Kind.UNCHECKED, CORE, "unopened", part.path, kind, detail=detail))
         for draft in work.drafts:
             draft.found.extend(found)
 

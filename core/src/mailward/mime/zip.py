@@ -28,26 +28,31 @@ _SMALLEST_BYTES = 22
 def unpack_zip(part: Part) -> Iterator[Member | Finding] | None:
     """The members of a zip archive, also of one that stands behind something else; None for other content.
 
+    What it stands behind may be a container of another format, which this reader does not open.
+
     The name of the part does not count. No declared size is trusted: a member is read to the end of
     its compressed data. An archive that cannot be read yields a finding of kind unchecked; a member
     that cannot be read raises MemberError from its chunks.
     """
     if part.opaque or not part.is_leaf:
         return None
-    if part.detected_type != _TYPE and (part.detected_type in CONTAINER_TYPES or not _ends_as_zip(part)):
+    if part.detected_type != _TYPE and not _ends_as_zip(part):
         return None
     return _Archive(part).members()
 
 
 def _ends_as_zip(part: Part) -> bool:
-    """Whether the central directory of an archive with members stands at the end of other content."""
+    """Whether the central directory of an archive with members stands at the end of other content.
+
+    At the very end where that is a container, which may hold a zip archive as it is.
+    """
     if END not in _tail(part):
         return False
-    area = _area(part)
+    area, exactly = _area(part), part.detected_type in CONTAINER_TYPES
     return any(
         read_local(area, base + directory.records[0].header_at) is not None
         for directory in last_directories(area, 1)
-        if directory.records
+        if directory.records and (directory.end_record.end == area.end or not exactly)
         for base in (directory.base, area.start)
     )
 
