@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from typing import Any
 
+import msgspec
 import structlog
 
 from mailward.engine.core_settings import LogFormat, LogLevel, LogSettings
@@ -17,6 +20,17 @@ LEVELS = {
 }
 
 
+_ENCODER = msgspec.json.Encoder(enc_hook=repr)
+
+
+def _json(fields: dict[str, Any], **options: Any) -> str:
+    """A line as JSON; what msgspec cannot write (a lone surrogate) is written by the slower library."""
+    try:
+        return _ENCODER.encode(fields).decode()
+    except (UnicodeEncodeError, TypeError):
+        return json.dumps(fields, **options)
+
+
 def configure(settings: LogSettings) -> None:
     """Set the log up for this process: to standard error, as text or JSON lines."""
     text = settings.format is LogFormat.TEXT
@@ -25,7 +39,9 @@ def configure(settings: LogSettings) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer(),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+            if text
+            else structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.level]),
         # a line leaves in one write, so that those of several processes do not mix

@@ -27,7 +27,6 @@ from mailward.gateway.trace import received
 from mailward.gateway.verdict_plan import Plan, accepted, late_plan
 from mailward.scan.pool import Pool
 from mailward.spool.committer import Committer
-from mailward.spool.content import QueueContent
 from mailward.spool.entry import Entry, Queue
 from mailward.spool.folders import Vanished
 from mailward.spool.record import Damaged
@@ -265,7 +264,7 @@ class Unscanned:
 
     async def _carry_out(self, entry: Entry, planned: Plan) -> None:
         if planned.bounced:
-            head = QueueContent(self._spool.path(entry), b"", (), entry.size_bytes, self._spool.body(entry)).head()
+            head = self._spool.content(evolve(entry, prefix=b"", splices=())).head()
             await bounce_refused(self._runner, entry.envelope, planned, head)
         if planned.entries:
             origin = entry.origin or entry.id

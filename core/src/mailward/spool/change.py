@@ -270,7 +270,8 @@ class Removal(Change):
 
     def write(self, folders: Folders) -> None:
         """Mark the record as gone or unlink the file; one that is gone already is fine."""
-        self.journal.drop(self.entry.id)
+        if self.journal.drop(self.entry.id):
+            return
         with contextlib.suppress(FileNotFoundError):
             folders.unlink(self.entry.queue, self.entry.id)
 

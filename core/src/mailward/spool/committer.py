@@ -94,11 +94,9 @@ class Committer:
 
     async def remove(self, entry: Entry) -> None:
         """Remove the entry for good. Raises SpoolError."""
-        if entry.id in self._spool.journal:
-            # One mark, written at once: going to the thread would cost more.
-            self._check_open()
-            self._spool.remove(entry)
-        else:
+        self._check_open()
+        # Of the journal that is one mark, written at once: going to the thread would cost more.
+        if not self._spool.drop(entry.id):
             await self._do(self._spool.removal(entry))
 
     def close(self) -> None:

@@ -183,17 +183,18 @@ class Journal:
         """Whether a segment could be made when that was last tried."""
         return time.monotonic() >= self._no_room_until
 
-    def drop(self, message_id: str) -> None:
-        """The message is gone; one that is not here is fine. Raises OSError: then it stays."""
+    def drop(self, message_id: str) -> bool:
+        """The message is gone from here; whether it was here. Raises OSError: then it stays."""
         place = self._places.get(message_id)
         if place is None:
-            return
+            return False
         self._mark(place, GONE)
         with self._lock:
             if self._places.get(message_id) is place:
                 del self._places[message_id]
                 self._body_bytes -= len(self._bodies.pop(message_id, b""))
             self._one_less(place.segment)
+        return True
 
     def start(self, message_id: str, count: int) -> None:
         """Write down how often work on a message was started (0: it ended well). Raises Vanished, OSError."""

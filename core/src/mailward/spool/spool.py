@@ -74,7 +74,9 @@ class Spool:
 
     def content(self, entry: Entry) -> QueueContent:
         """The bytes to deliver. Raises Vanished, Damaged, or SpoolError where the entry's splices cannot be."""
-        return QueueContent(self.path(entry), entry.prefix, entry.splices, entry.size_bytes, self.body(entry))
+        body = self.body(entry)
+        path = self._folders.path if body is not None else self.path(entry)
+        return QueueContent(path, entry.prefix, entry.splices, entry.size_bytes, body)
 
     def body(self, entry: Entry) -> bytes | None:
         """The body as received, where it is in the journal; None where it is in a file of its own (`path`).
@@ -192,6 +194,13 @@ class Spool:
                 own = evolve(entry, id=self.new_id(), origin=entry.origin or entries[0].id)
             distinct[own.id] = own
         return tuple(distinct.values())
+
+    def drop(self, message_id: str) -> bool:
+        """Remove a message that is in the journal; False where it is not. Raises SpoolError."""
+        try:
+            return self.journal.drop(message_id)
+        except OSError as error:
+            raise SpoolError(f"{message_id}: {error.strerror}") from error
 
     def start(self, message_id: str, count: int) -> None:
         """Mark a message of the journal: work on it was started so often. Raises Vanished, SpoolError."""
