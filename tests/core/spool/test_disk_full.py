@@ -81,14 +81,56 @@ def test_others_of_the_same_batch_are_committed(spool: Spool, make_entry: Callab
     assert sorted(_files(spool)) == ["m0", "m1", "m2", "m4", "m5"]
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    mount = tmp_path / "tiny"
+def _mounted(mount: Path, size: str) -> Iterator[Path]:
     mount.mkdir()
-    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=256k,mode=700 tmpfs {mount} 2>/dev/null") != 0:
+    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size={size},mode=700 tmpfs {mount} 2>/dev/null") != 0:
         pytest.skip("a file system of our own cannot be mounted here")
     yield mount
     os.system(f"umount {mount}")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    yield from _mounted(tmp_path / "tiny", "256k")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Room for one segment of the journal and some files."""
+    yield from _mounted(tmp_path / "small", "9m")
+
+
+def test_a_disk_that_fills_up_under_the_journal_loses_nothing(
+    small_disk: Path, make_entry: Callable[..., Entry]
+) -> None:
+    spool = Spool(small_disk)
+    spool.open()
+    body = b"x" * 60_000
+
+    async def run() -> list[Entry]:
+        committer = Committer(spool)
+        kept: list[Entry] = []
+        refused = 0
+        for number in range(200):
+            incoming = spool.begin(f"m{number:03}")
+            incoming.write(body)
+            try:
+                kept += await committer.commit(incoming, (make_entry(f"m{number:03}"),))
+            except SpoolError:
+                refused += 1
+        assert refused > 20
+        # What is delivered makes room in the journal again, without a byte of free disk.
+        for entry in kept[:130]:
+            await committer.remove(entry)
+        committer.close()
+        return kept[130:]
+
+    kept = asyncio.run(run())
+    assert sorted(entry.id for entry in spool.recover()) == [entry.id for entry in kept]
+    spool.close()
+    spool.open()
+    assert sorted(entry.id for entry in spool.recover()) == [entry.id for entry in kept]
+    spool.close()
 
 
 def test_a_disk_that_fills_up_and_empties_again(tiny_disk: Path, make_entry: Callable[..., Entry]) -> None:

@@ -164,6 +164,11 @@ class SpoolMachine(RuleBasedStateMachine):
             origin = evolve(entry, id=entry.origin or entry.id)
             assert asyncio.run(read()) == _body(origin)
 
+    @invariant()
+    def the_journal_counts_right(self) -> None:
+        for queue in Queue:
+            assert self.spool.journal.count(queue) == len(self.spool.journal.ids(queue))
+
     @rule()
     def listed_from_outside(self) -> None:
         assert {entry.id: entry for entry in listing(self.root)} == self.known

@@ -31,7 +31,7 @@ def figures(gateway: Gateway, descriptors: Descriptors, number: int = 0) -> Beat
         "events_lost": float(gateway.engine.bus.lost),
     }
     journal = gateway.spool.journal
-    gauges |= {f"journal_{queue}": float(len(journal.ids(queue))) for queue in (Queue.INCOMING, Queue.FAST)}
+    gauges |= {f"journal_{queue}": float(journal.count(queue)) for queue in (Queue.INCOMING, Queue.FAST)}
     for word, component in gateway.components.items():
         for name, value in attrs.asdict(component.stats()).items():
             _sort(f"{word}_{name}", value, counters, gauges)

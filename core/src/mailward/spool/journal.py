@@ -13,6 +13,7 @@ import os
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -105,6 +106,7 @@ class Journal:
         self._folders = folders
         self._lock = threading.Lock()
         self._places: dict[str, _Place] = {}
+        self._counts = Counter[Queue]()
         self._bodies: dict[str, bytes] = {}
         self._body_bytes = 0
         self._active: _Segment | None = None
@@ -134,7 +136,7 @@ class Journal:
         with self._lock:
             for segment in (*self._opened, *self._spares):
                 _close(segment)
-            self._places, self._bodies, self._body_bytes = {}, {}, 0
+            self._places, self._counts, self._bodies, self._body_bytes = {}, Counter(), {}, 0
             self._active, self._opened, self._spares = None, [], []
 
     def __contains__(self, message_id: object) -> bool:
@@ -144,6 +146,10 @@ class Journal:
         """The messages of a queue that are here, oldest first."""
         with self._lock:
             return sorted(message_id for message_id, place in self._places.items() if place.queue is queue)
+
+    def count(self, queue: Queue) -> int:
+        """How many messages of a queue are here."""
+        return self._counts[queue]
 
     def load(self, message_id: str) -> Entry:
         """The entry. Raises Vanished where it is not here, Damaged, OSError."""
@@ -192,6 +198,7 @@ class Journal:
         with self._lock:
             if self._places.get(message_id) is place:
                 del self._places[message_id]
+                self._counts[place.queue] -= 1
                 self._body_bytes -= len(self._bodies.pop(message_id, b""))
             self._one_less(place.segment)
         return True
@@ -307,6 +314,9 @@ class Journal:
         before = self._places.get(message_id)
         with self._lock:
             self._places[message_id] = place
+            self._counts[place.queue] += 1
+            if before is not None:
+                self._counts[before.queue] -= 1
             place.segment.live += 1
         if before is not None:
             with contextlib.suppress(OSError):
