@@ -59,10 +59,10 @@ def gzip_bomb(megabytes: int) -> bytes:
 
 
 BOMBS = {
-    "gzip": lambda: gzip_bomb(1024),
+    "gzip": lambda: gzip_bomb(256),
     "bzip2": lambda: zeros(256, bz2.BZ2Compressor()),
     "xz": lambda: zeros(256, lzma.LZMACompressor(preset=1)),
-    "gzip twice": lambda: gzip.compress(gzip_bomb(512)),
+    "gzip twice": lambda: gzip.compress(gzip_bomb(256)),
 }
 
 
