@@ -28,7 +28,7 @@ def status_of(pid: int | str) -> dict[str, str]:
 @pytest.fixture
 def program() -> tuple[str, ...]:
     """The program, run by an interpreter that a user without rights can run as well."""
-    places = [path for path in sys.path if path]
+    places = [path for path in sys.path if path and not path.startswith(sys.base_prefix)]
     code = f"import sys; sys.path[:0] = {places!r}; import mailward.gateway.process, mailward_relay"
     for python in (sys.executable, "/usr/bin/python3"):
         try:

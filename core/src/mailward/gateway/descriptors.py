@@ -23,8 +23,13 @@ class Descriptors:
         self._level = Level.ENOUGH
         self.used = 0
 
+    @property
     def short(self) -> bool:
-        """Look, and tell of a change; whether so few are left that no more clients can be served."""
+        """Whether so few were left at the last look that no more clients can be served."""
+        return self._level is Level.SHORT
+
+    def look(self) -> None:
+        """Count them, and tell of a change."""
         self.used = len(os.listdir("/proc/self/fd"))
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         free_percent = 100.0 * max(0, limit - self.used) / limit
@@ -32,7 +37,6 @@ class Descriptors:
         if level is not self._level:
             self._level = level
             self._emit(change_of(DESCRIPTORS, self._place, free_percent, level))
-        return level is Level.SHORT
 
 
 def change_of(resource_name: str, place: str, free_percent: float, level: Level) -> Event:

@@ -91,7 +91,7 @@ def _load(load: Load) -> Config:
 
 def start(link: socket.socket) -> int:
     """Go through the first steps, then run; the exit status."""
-    handshake = _Handshake(link)
+    handshake, parent = _Handshake(link), os.getppid()
     load, _ = handshake.hear()
     assert isinstance(load, Load)
     tally = Tally()
@@ -107,7 +107,7 @@ def start(link: socket.socket) -> int:
     prepare, descriptors = handshake.hear()
     assert isinstance(prepare, Prepare)
     become(who)
-    end_with(os.getppid())
+    end_with(parent)
     tally_fd, hang_fd, *sockets = descriptors
     faulthandler.register(signal.SIGUSR2, file=hang_fd, all_threads=False)
     tally.join(tally_fd, prepare.number, prepare.columns, bytes.fromhex(prepare.key))
@@ -161,10 +161,14 @@ class Process:
 
     async def _beat(self, gateway: Gateway) -> None:
         while True:
-            short = frozenset({DESCRIPTORS}) if self._descriptors.short() else frozenset()
-            gateway.board.short = self._told_short | short
+            self._descriptors.look()
+            self._note_shortage(gateway)
             self._say(self._figures(gateway))
             await asyncio.sleep(self._prepare.beat_s)
+
+    def _note_shortage(self, gateway: Gateway) -> None:
+        own = frozenset({DESCRIPTORS}) if self._descriptors.short else frozenset()
+        gateway.board.short = self._told_short | own
 
     def _figures(self, gateway: Gateway, number: int = 0) -> Beat:
         return figures(gateway, self._descriptors, number)
@@ -179,7 +183,7 @@ class Process:
                     self._say(Opened(gateway.listeners.addresses))
                 case Throw():
                     self._told_short = frozenset(message.short)
-                    gateway.board.short = self._told_short
+                    self._note_shortage(gateway)
                     gateway.board.set(message.switches)
                 case Adopt():
                     await self._adopt(gateway, message)

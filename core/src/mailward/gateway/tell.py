@@ -31,6 +31,11 @@ _KINDS: dict[str, type[Event]] = {
 }
 
 
+def told_kinds() -> tuple[type[Event], ...]:
+    """The events that the supervisor can tell of."""
+    return tuple(_KINDS.values())
+
+
 def told(message: Tell) -> Event:
     """The event. Raises KeyError or WireError where there is no such."""
     return load(bytes(message.fields), _KINDS[message.event])

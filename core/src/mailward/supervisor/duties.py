@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mailward.supervisor.supervisor import Supervisor
 
 _LOOK_S = 0.5
+_PAUSE_S = 5.0
 
 
 class Duties:
@@ -35,7 +36,7 @@ class Duties:
             await self._control.open()
         except OSError as error:
             supervisor.log.error("control socket cannot be made", folder=supervisor.plan.state, problem=str(error))
-        for work in (self._health(), self._files(), self._configuration(), self._alive()):
+        for work in (self._health, self._files, self._configuration, self._alive):
             self._tasks.append(asyncio.create_task(self._guarded(work)))
         return self
 
@@ -47,11 +48,14 @@ class Duties:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception as error:  # a duty that fails must not take the program with it
-            self._supervisor.log.error("a duty of the supervisor ended", problem=f"{type(error).__name__}: {error}")
+    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                return await work()
+            except Exception as error:  # a duty that fails must take neither the program nor itself away
+                problem = f"{type(error).__name__}: {error}"
+                self._supervisor.log.error("a duty of the supervisor failed", duty=work.__name__, problem=problem)
+                await asyncio.sleep(_PAUSE_S)
 
     async def _health(self) -> None:
         health = Health(self._supervisor)

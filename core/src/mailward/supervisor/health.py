@@ -35,6 +35,7 @@ class Health:
             if free_percent is not None:
                 self._judge(DISK, f"{use}: {folder}", free_percent, plan.disk)
         self._judge(MEMORY, "memory", free_memory_percent(), plan.memory)
+        self._look_for_damage(Path(plan.state))
         short = tuple(sorted({name for (name, _), level in self._levels.items() if level is Level.SHORT}))
         if short != self._supervisor.orders.short:
             self._supervisor.orders.short = short
@@ -49,6 +50,12 @@ class Health:
         name = "resource_recovered" if level is Level.ENOUGH else "resource_low"
         more = {} if level is Level.ENOUGH else {"refusing": level is Level.SHORT}
         self._supervisor.tell(name, resource=resource, place=place, free_percent=free_percent, **more)
+
+    def _look_for_damage(self, state: Path) -> None:
+        """Tell of files that were set aside: something has altered them (SAV-ALR: File Access Error)."""
+        for folder in (state / "spool").glob("*/damaged"):
+            for file in folder.iterdir():
+                self._tell_fault(str(file), "the queue file is damaged; the message is at its beginning")
 
     def _free(self, folder: str) -> float | None:
         """The free share of a file system; None where the folder is not usable, which is told once."""

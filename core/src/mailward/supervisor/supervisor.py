@@ -54,6 +54,7 @@ class Supervisor:
         self.reloads = 0
         self.tried = b""
         self._recovered = 0
+        self._ending = False
         self._reloading = asyncio.Lock()
         self._adopting = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -159,6 +160,8 @@ class Supervisor:
                 raise ConfigError(plan.source, fixed)
             self.means.sockets.bind(plan.listen, plan.gateways, plan.source)
             await crew.prepare()
+            if self._ending:
+                raise StartFailed("the program ends")
             listening = await crew.open()
         except BaseException:
             await crew.give_up()
@@ -218,6 +221,7 @@ class Supervisor:
     async def stop(self) -> None:
         """End in good order: messages in progress are finished within ``process.stop_s``."""
         self.notify.stopping()
+        self._ending = True
         limit_s = self.plan.stop_s
         self.means.sockets.close()
         crews = [self.crew, *self.leaving]
