@@ -122,6 +122,30 @@ def test_a_control_file_of_another_user_is_not_obeyed(house: House) -> None:
     file.unlink()
 
 
+WAITS = {"pause": ("resume", "fast"), "send off": ("send on", "fast"), "scan off": ("scan on", "incoming")}
+
+
+@pytest.mark.parametrize("off", WAITS)
+def test_what_is_switched_off_makes_mail_wait_and_a_reload_hands_it_on(house: House, off: str) -> None:
+    up, hop = house
+    on, queue = WAITS[off]
+    name = off.replace(" ", "-")
+    ctl(up, *off.split())
+    for number in range(4):
+        assert up.send(CLEAN, f"{name}{number}@house.example").code == 250
+    assert facts(up, "status")["queues"][queue] == 4
+    old = up.gateways()
+    ctl(up, "reload")
+    until(lambda: not {*old} & {*up.gateways()}, "the old processes to end", story=up.story)
+    until(lambda: facts(up, "status")["queues"][queue] == 4, "mail to wait", story=up.story)
+    assert not [one for one in hop.arrived if name in str(one.recipients)]
+    ctl(up, *on.split())
+    for number in range(4):
+        hop.wait_for(f"{name}{number}@house.example")
+    until(lambda: not up.stored(), "the queue to be empty", story=up.story)
+    assert len([one for one in hop.arrived if name in str(one.recipients)]) == 4
+
+
 def test_status_and_stats_tell_of_all_processes(house: House) -> None:
     up, _ = house
     before = facts(up, "stats")["counters"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -35,6 +36,8 @@ def test_every_setting_that_is_named_exists() -> None:
     named = re.findall(r"`(process|health|control|gateway|scan|delivery|spool)\.(\w+)(?: = \S+)?`", PAGE)
     assert len(named) > 20
     for section, key in named:
+        if (section, key) == ("control", "sock"):
+            continue  # a file
         kind = sections[section].type
         assert kind is not None
         assert key in attrs.fields_dict(kind), f"{section}.{key}"
@@ -66,5 +69,33 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
 def test_the_unit_and_the_image_run_commands_that_exist() -> None:
     for text in (UNIT.read_text(), (ROOT / "contrib" / "Containerfile").read_text()):
         assert re.search(r'mailward"?,? "?serve', text)
-        for verb in re.findall(r'"?ctl"?,? "?(\w+)', text):
+        for verb in re.findall(r'mailward"?,? "?ctl"?,? "?(\w+)', text):
             assert verb in ctl.commands
+
+
+ROWS = [
+    [cell.strip() for cell in line.strip("| ").split(" | ")]
+    for line in (ROOT / "docs" / "compatibility.md")
+    .read_text(encoding="utf-8")
+    .partition("\n## Program\n")[2]
+    .partition("\n## ")[0]
+    .splitlines()
+    if re.match(r"\| [A-Z]{3}-", line)
+]
+
+
+def test_every_id_of_the_program_has_a_row() -> None:
+    alarms = {f"SAV-ALR-{number:02}" for number in (1, 2, 3, 4, 5, 7, 10)}
+    control = {"SAV-DLV-01", "SAV-DLV-02", "SAV-DLV-06", "KAV-MGT-01", "KAV-MGT-02", "KAV-MGT-03"}
+    rest = {"SMS-SET-01", "SMS-SET-07", "KAV-CLI-01", "KAV-CLI-02", "IMA-SRV-09"}
+    assert {row[0] for row in ROWS} == alarms | control | rest
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row[0]))
+def test_a_row_points_at_modules_and_tests_that_there_are(row: list[str]) -> None:
+    for module in re.findall(r"`([^`]+)`", row[2]):
+        assert importlib.util.find_spec(module) is not None, module
+    tests = re.findall(r"`([^`]+)::(\w+)`", row[3])
+    assert tests
+    for file, name in tests:
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), name

@@ -97,11 +97,16 @@ class Runner:
         taken = await asyncio.to_thread(self._spool.adopt, in_use)
         for count, (message_id, queue) in enumerate(taken, 1):
             try:
-                self._add(self._spool.load(message_id, queue))
+                entry = self._spool.load(message_id, queue)
             except Vanished:
                 continue
             except Damaged as error:
                 self._spool.set_aside(message_id, queue, error)
+                continue
+            if queue is not Queue.INCOMING:
+                self._add(entry)
+            elif self._unscanned is not None:
+                self._unscanned.submit((entry,))
             if count % _RECOVER_STEP == 0:
                 await asyncio.sleep(0)
         self._pump()
