@@ -340,3 +340,16 @@ def test_nothing_follows_a_clean_message(tmp_path: Path, mails: Any) -> None:
     assert [f for f in found if f.kind is not Kind.NOTE] == []
     assert decisions == []
     assert not told.store.exists()
+
+
+def test_in_shadow_mode_it_is_recorded_what_would_have_been_and_nothing_is_kept(
+    tmp_path: Path, mails: Any, judge: Any
+) -> None:
+    settings = (
+        "shadow = true\nblock = ['all']\nkeep_copies = ['all']\ncentral = 'all'\ncentral_to = 'to'\n"
+        "outbreak_recipients = ['a@example.org']"
+    )
+    copy = judge(mails.attached(mails.eicar), settings)
+    assert (copy.action.name, copy.splices) == ("deliver", ())
+    assert any(decision.reason == "block: infected" and decision.shadow for decision in copy.moot)
+    assert not (tmp_path / STORE).exists()

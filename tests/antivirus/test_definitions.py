@@ -182,6 +182,16 @@ def test_a_set_that_breaks_on_disk_leaves_what_is_in_use_in_use_and_is_told(
     assert "the set before it is in use" in fresh.supply.trouble
 
 
+def test_a_reload_with_a_broken_set_keeps_the_one_in_use(tmp_path: Path, install: Any, context: Context) -> None:
+    one = install(make_set(tmp_path / "one", "needle", "1"))
+    plugin = Antivirus(AntivirusSettings(), context)
+    (one.folder / "own.ndb").write_text("x")
+    plugin.reload()
+    assert names(plugin, b"a needle") == ["Own.needle"]
+    assert "the set before it stays in use" in plugin.supply.trouble
+    assert not plugin.supply.problem
+
+
 def test_without_a_set_that_loads_nothing_is_clean_and_it_is_told_once(
     tmp_path: Path, install: Any, context: Context, mails: Any, judge: Any
 ) -> None:
@@ -207,6 +217,17 @@ def test_where_definitions_are_required_mail_without_them_is_not_clean(tmp_path:
     assert judge(mails.plain(b"hello"), "definitions = 'required'\non_unavailable = 'hold'").action.name == "hold"
     assert judge(mails.plain(b"hello"), "definitions = 'off'").clean
     assert judge(mails.plain(b"hello")).clean
+
+
+def test_a_reload_that_fails_makes_nothing_clean(tmp_path: Path, context: Context) -> None:
+    path = tmp_path / "own.ndb"
+    path.write_text("")
+    plugin = Antivirus(AntivirusSettings(definitions=Use.REQUIRED, signatures=(path,)), context)
+    assert plugin.supply.problem
+    path.write_text("nonsense")
+    with pytest.raises(ValueError, match="is no signature"):
+        plugin.reload()
+    assert plugin.supply.problem
 
 
 def test_a_set_that_is_loaded_later_ends_the_trouble(tmp_path: Path, install: Any, context: Context) -> None:

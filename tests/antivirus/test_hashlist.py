@@ -160,3 +160,12 @@ def test_every_well_formed_line_is_kept(
     path = tmp_path_factory.getbasetemp() / "good.hdb"
     path.write_text("".join(":".join(line) + "\n" for line in lines))
     assert len(SignatureSet.load([path])) == len({line[:2] for line in lines})
+
+
+def test_policies_that_read_the_same_lists_share_them(tmp_path: Path) -> None:
+    for name in ("one.hdb", "two.hdb"):
+        (tmp_path / name).write_text(f"{HASHES['md5']}:*:Own.Test\n")
+    first = SignatureSet.load([tmp_path / "one.hdb"])
+    assert SignatureSet.load([tmp_path / "two.hdb"]) is first
+    (tmp_path / "two.hdb").write_text("")
+    assert SignatureSet.load([tmp_path / "two.hdb"]) is not first

@@ -80,13 +80,15 @@ class Aftermath:
         repaired = [path for path, word in done.items() if word == _REPAIRED]
         concerned = own(findings, self.context.name)
         found = statuses(concerned, repaired)
-        yield from self._block(concerned, found)
-        yield from self._keep(message, envelope, found, concerned)
         infected = [one for one in concerned if one.kind is Kind.INFECTED]
+        yield from self._block(concerned, found)
+        yield from self._tell(message, infected, done)
+        if any(one.shadow for one in concerned):
+            return  # in shadow mode decisions are recorded as what would have been, and nothing else is done
+        yield from self._keep(message, envelope, found, concerned)
         if infected:
             self._send(message, infected, repaired, envelope)
             self._count(infected[0], envelope)
-            yield from self._tell(message, infected, done)
 
     def _block(self, concerned: Sequence[Finding], found: Collection[Named]) -> Iterator[Decision]:
         """KAV-ACT-04: a message of a listed status is not delivered, whatever was done to its parts."""

@@ -43,6 +43,11 @@ class Equipment:
         """Whether any engine's answers may be kept."""
         return any(not isinstance(engine, Signatures) or engine.known.digest for engine in self.engines)
 
+    def close(self) -> None:
+        """End what the engines keep open."""
+        for engine in self.engines:
+            engine.close()
+
 
 def equip(surroundings: Surroundings) -> Equipment:
     """Make everything. ValueError says which setting or file cannot be carried out."""

@@ -94,8 +94,7 @@ class Antivirus(Plugin):
         """End the connections that engines keep open."""
         if self._forwarder is not None:
             await self._forwarder.stop()
-        for engine in self.supply.equipment.engines:
-            engine.close()
+        self.supply.equipment.close()
 
     @hookimpl
     async def check(self) -> AsyncIterator[Check]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from attrs import define, field, frozen
 
@@ -32,15 +33,55 @@ class SignatureSet:
 
     @classmethod
     def load(cls, paths: Iterable[Path]) -> SignatureSet:
-        """Read the files; ValueError names file and line of what cannot be read."""
+        """Read the files; ValueError names file and line of what cannot be read.
+
+        Instances for several policies that read the same files share what was made of them.
+        """
+        files = [_File.read(path) for path in paths]
+        state = hashlib.sha256()
+        for file in files:
+            state.update(f"{file.suffix} {len(file.text)}\n{file.text}".encode())
+        known = _LOADED.get(state.digest())
+        if known is None:
+            known = _LOADED[state.digest()] = cls._of(files, state.hexdigest())
+        return known
+
+    @classmethod
+    def _of(cls, files: Sequence[_File], digest: str) -> SignatureSet:
         reading = _Reading()
-        for path in paths:
-            reading.file(path)
-        digest = reading.state.hexdigest() if reading.patterns else ""
-        return cls(reading.hashes, PatternSet.of(reading.patterns), tuple(sorted(reading.unsupported.items())), digest)
+        for file in files:
+            reading.file(file)
+        patterns = PatternSet.of(reading.patterns)
+        unsupported = tuple(sorted(reading.unsupported.items()))
+        return cls(reading.hashes, patterns, unsupported, digest if reading.patterns else "")
 
     def __len__(self) -> int:
         return len(self.hashes) + len(self.patterns)
+
+
+@frozen
+class _File:
+    """A file of signatures, read and not yet understood."""
+
+    path: Path
+    suffix: str
+    text: str
+
+    @classmethod
+    def read(cls, path: Path) -> _File:
+        suffix = path.suffix.lower()
+        if suffix not in SUFFIXES:
+            raise ValueError(
+                f"signatures: {path} is of no known form; allowed: file names that end in {', '.join(SUFFIXES)}"
+            )
+        try:
+            return cls(path, suffix, path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"signatures: {path} cannot be read: {error}") from error
+
+
+_LOADED: WeakValueDictionary[bytes, SignatureSet] = WeakValueDictionary()
+"""What is in use, by the digest of its files."""
 
 
 @define
@@ -48,25 +89,14 @@ class _Reading:
     hashes: HashList = field(factory=HashList)
     patterns: list[Signature] = field(factory=list)
     unsupported: Counter[str] = field(factory=Counter)
-    state: hashlib._Hash = field(factory=hashlib.sha256)
 
-    def file(self, path: Path) -> None:
-        suffix = path.suffix.lower()
-        if suffix not in SUFFIXES:
-            raise ValueError(
-                f"signatures: {path} is of no known form; allowed: file names that end in {', '.join(SUFFIXES)}"
-            )
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"signatures: {path} cannot be read: {error}") from error
-        for number, line in enumerate(text.split("\n"), 1):
+    def file(self, file: _File) -> None:
+        for number, line in enumerate(file.text.split("\n"), 1):
             if line.strip() and not line.startswith("#"):
                 try:
-                    self._line(suffix, line.strip())
+                    self._line(file.suffix, line.strip())
                 except ValueError as error:
-                    raise ValueError(f"signatures: {path}, line {number}: {error}") from error
-        self.state.update(f"{suffix} {len(text)}\n{text}".encode())
+                    raise ValueError(f"signatures: {file.path}, line {number}: {error}") from error
 
     def _line(self, suffix: str, line: str) -> None:
         if suffix != ".ndb":

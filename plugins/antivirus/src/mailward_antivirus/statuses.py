@@ -20,7 +20,7 @@ def own(findings: Iterable[Finding], plugin: str) -> tuple[Finding, ...]:
     return tuple(
         one
         for one in findings
-        if not one.shadow and ((one.plugin == plugin and one.kind is not Kind.NOTE) or one.kind is Kind.FILTERED)
+        if (one.plugin == plugin and one.kind is not Kind.NOTE) or (one.kind is Kind.FILTERED and not one.shadow)
     )
 
 

@@ -55,10 +55,19 @@ class Supply:
 
     def load(self) -> None:
         """Make the equipment now. ValueError where the settings cannot be carried out, whatever the definitions."""
+        before, told = self.equipment, (self.problem, self.trouble)
         self.problem = self.trouble = ""
-        if self.settings.definitions is Use.OFF:
-            self.equipment = self._equip(NO_DEFINITIONS)
-            return
+        try:
+            if self.settings.definitions is Use.OFF:
+                self.equipment = self._equip(NO_DEFINITIONS)
+            else:
+                self._load_current()
+        except ValueError:
+            self.problem, self.trouble = told  # nothing has changed
+            raise
+        before.close()
+
+    def _load_current(self) -> None:
         self._name = self.shelf.current_name()
         try:
             found = self.shelf.current()
@@ -66,8 +75,12 @@ class Supply:
             if found is None and self.settings.definitions is Use.REQUIRED:
                 self.problem = "no definitions are loaded; load a set with: mailward definitions load FOLDER"
         except ValueError as error:
-            self.equipment = self._equip(NO_DEFINITIONS)
-            self._fall_back(str(error))
+            without = self._equip(NO_DEFINITIONS)  # raises where it is the settings that are wrong
+            if self.equipment.definitions:
+                self._stays(str(error))
+            else:
+                self.equipment = without
+                self._fall_back(str(error))
 
     def prepare(self) -> None:
         """Open in the template of the scan processes what they share, before it gives up the right to."""
@@ -137,10 +150,12 @@ class Supply:
         if loaded is None:
             self.trouble = "definitions: another set came into use and could not be loaded"
         elif isinstance(loaded[1], Equipment):
-            for engine in self.equipment.engines:
-                engine.close()
+            self.equipment.close()
             self.equipment, self.problem, self.trouble = loaded[1], "", ""
             self.context.log.info("definitions in use", version=loaded[1].definitions.version)
         else:
-            self.trouble = f"{loaded[1]}; the set before it stays in use"
-            self.context.log.error("definitions cannot be loaded", detail=loaded[1])
+            self._stays(loaded[1])
+
+    def _stays(self, reason: str) -> None:
+        self.trouble = f"{reason}; the set before it stays in use"
+        self.context.log.error("definitions cannot be loaded", detail=reason)
