@@ -91,6 +91,53 @@ def test_caps_hold_for_all_gateway_processes_but_each_has_one_link(peer: Any) ->
     asyncio.run(run())
 
 
+def test_a_process_gives_back_what_it_has_beyond_its_share(peer: Any) -> None:
+    async def run() -> None:
+        server = peer()
+        shared = Tally.make(2)
+        tallies = [Tally(shared, column, 2) for column in range(2)]
+        assert [tally.columns for tally in tallies] == [2, 2]
+        async with server.listening():
+            hop = NextHop("smtp", "127.0.0.1", server.port)
+            settings = RelaySettings(max_per_host=2)
+            relays = [Relay(settings, Context(name="relay", hostname="gate.example", tally=tally)) for tally in tallies]
+            greedy, modest = (relay._pool for relay in relays)
+            async with greedy.lease(hop), greedy.lease(hop):
+                pass
+            assert greedy._links == 1
+            async with modest.lease(hop):
+                assert tallies[0].total(f"relay.links {hop}") == 2
+            for relay in relays:
+                await relay.stop()
+        for tally in tallies:
+            tally.close()
+
+    asyncio.run(run())
+
+
+def test_who_waits_for_room_takes_a_link_that_comes_back(peer: Any) -> None:
+    async def run() -> None:
+        server = peer()
+        shared = Tally.make(2)
+        own, other = (Tally(shared, column, 2) for column in range(2))
+        async with server.listening():
+            hop = NextHop("smtp", "127.0.0.1", server.port)
+            relay = Relay(RelaySettings(max_per_host=2), Context(name="relay", hostname="gate.example", tally=own))
+            other.add(f"relay.links {hop}", 1)
+            async with relay._pool.lease(hop) as link:
+                waiting = asyncio.create_task(relay._pool._take(relay._pool._host(hop), hop, False, None))
+                await asyncio.sleep(0.01)
+                assert not waiting.done()
+            assert await asyncio.wait_for(waiting, 20) is link
+            assert server.connections == 1
+            link.wire.abort()
+            await relay.stop()
+        own.close()
+        other.close()
+
+    asyncio.run(run())
+
+
 def test_kav_que_02_a_host_that_was_not_reached_is_left_in_peace(make_relay: Any, send: Any, peer: Any) -> None:
     now = [0.0]
 

@@ -49,6 +49,11 @@ class Tally:
         """Forget the counts of a process that ended."""
         os.pwrite(fd, bytes(_COLUMN_BYTES), column * _COLUMN_BYTES)
 
+    @property
+    def columns(self) -> int:
+        """How many processes count, this one among them."""
+        return len(self._starts)
+
     def _offset(self, key: str) -> int:
         digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=4, key=self._key).digest()
         return int.from_bytes(digest, "big") % BUCKETS * _COUNT.size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -18,7 +19,7 @@ STOP_TIMEOUT_S = 2.0
 """How long the goodbyes may take together when the pool is closed."""
 
 FULL_WAIT_S = 0.05
-"""How often it is asked whether other processes have left room."""
+"""How often it is asked whether other processes have left room, where none of our own links comes back before."""
 
 _TOTAL = "relay.links"
 
@@ -31,20 +32,27 @@ class _Idle:
 
 @define(eq=False)
 class _Host:
-    """One next hop: its free places, who uses or awaits one, and the links that wait for work."""
+    """One next hop: its free places, who uses or awaits one, and the links that wait for work.
+
+    ``limit`` is the cap for all processes, ``share`` what each of them may keep while others want links.
+    """
 
     places: asyncio.Semaphore
     limit: int
+    share: int
+    key: str
     users: int = 0
     links: int = 0
     idle: list[_Idle] = field(factory=list)
+    returned: asyncio.Event = field(factory=asyncio.Event)
 
 
 class Pool:
     """Lends links. Those in use and those idle are together never more than the caps allow.
 
     The caps hold for all gateway processes together, but each of them may always have one link to a
-    host. A link that is past its use says goodbye in the background and no longer counts.
+    host; where a cap is reached, a process gives back what it has beyond its share. A link that is past
+    its use says goodbye in the background and no longer counts.
     """
 
     def __init__(
@@ -93,28 +101,48 @@ class Pool:
         shared = self._hosts.get(hop)
         if shared is None:
             limit = self._limit_of(hop)
-            shared = self._hosts[hop] = _Host(asyncio.Semaphore(limit), limit)
+            share = max(1, limit // self._tally.columns)
+            shared = self._hosts[hop] = _Host(asyncio.Semaphore(limit), limit, share, f"relay.links {hop}")
         return shared
 
     async def _take(self, shared: _Host, hop: NextHop, fresh: bool, attempt: Attempt | None) -> Link:
-        while shared.idle:
-            # The newest is the likeliest to live; the oldest makes room for a fresh one, within the bound.
-            waiting = shared.idle.pop(0 if fresh else -1)
-            waiting.timer.cancel()
-            if waiting.link.wire.usable and not fresh:
-                return waiting.link
-            self._part(hop, waiting.link)
-            if fresh:
-                break
-        return await self._call(shared, hop, attempt)
-
-    async def _call(self, shared: _Host, hop: NextHop, attempt: Attempt | None) -> Link:
+        if fresh and shared.idle:
+            # The oldest makes room for the new one, within the bound.
+            self._part(hop, self._awake(shared, 0))
+        kept = None if fresh else self._kept(shared, hop)
+        if kept is not None:
+            return kept
         known = self._unreachable.why(hop, attempt)
         if known is not None:
             raise known
-        while not self._enter(shared, hop):
-            if not self._make_room():
-                await asyncio.sleep(FULL_WAIT_S)
+        while (reached := self._enter(shared)) is not None:
+            if reached is _TOTAL and self._make_room():
+                continue
+            shared.returned.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(shared.returned.wait(), FULL_WAIT_S)
+            kept = None if fresh else self._kept(shared, hop)
+            if kept is not None:
+                return kept
+        return await self._call(shared, hop, attempt)
+
+    def _kept(self, shared: _Host, hop: NextHop) -> Link | None:
+        """A link that waits for work and lives: the newest is the likeliest to."""
+        while shared.idle:
+            link = self._awake(shared, -1)
+            if link.wire.usable:
+                return link
+            self._part(hop, link)
+        return None
+
+    @staticmethod
+    def _awake(shared: _Host, place: int) -> Link:
+        waiting = shared.idle.pop(place)
+        waiting.timer.cancel()
+        return waiting.link
+
+    async def _call(self, shared: _Host, hop: NextHop, attempt: Attempt | None) -> Link:
+        """A new link, which has been counted."""
         opened = False
         try:
             link = await self._open(hop)
@@ -126,35 +154,39 @@ class Pool:
             raise
         finally:
             if not opened:
-                self._leave(hop)
+                self._leave(shared)
         self._unreachable.forget(hop)
         return link
 
-    def _enter(self, shared: _Host, hop: NextHop) -> bool:
-        """Count a link to ``hop``, unless a cap is reached."""
-        here = self._tally.add(f"relay.links {hop}", 1)
+    def _enter(self, shared: _Host) -> str | None:
+        """Count a link to a host; the key of the cap that is reached, where it may not be opened."""
+        here = self._tally.add(shared.key, 1)
         total = self._tally.add(_TOTAL, 1)
         self._links += 1
         shared.links += 1
-        alone = shared.links == 1 and self._links <= self._settings.max_connections
-        if alone or (here <= shared.limit and total <= self._settings.max_connections):
-            return True
-        self._leave(hop)
-        return False
+        most = self._settings.max_connections
+        if shared.links == 1 and self._links <= most:
+            return None
+        reached = shared.key if here > shared.limit else _TOTAL if total > most else None
+        if reached is not None:
+            self._leave(shared)
+        return reached
 
-    def _leave(self, hop: NextHop) -> None:
-        self._tally.add(f"relay.links {hop}", -1)
+    def _leave(self, shared: _Host) -> None:
+        self._tally.add(shared.key, -1)
         self._tally.add(_TOTAL, -1)
         self._links -= 1
-        self._hosts[hop].links -= 1
+        shared.links -= 1
+
+    def _is_crowded(self, shared: _Host) -> bool:
+        """Whether others may want what we have of a host beyond our share."""
+        return self._tally.columns > 1 and shared.links > shared.share and self._tally.total(shared.key) >= shared.limit
 
     def _make_room(self) -> bool:
         """Part from the link that has been idle for longest, of any host; whether there was one."""
         for hop, shared in self._hosts.items():
             if shared.idle:
-                waiting = shared.idle.pop(0)
-                waiting.timer.cancel()
-                self._part(hop, waiting.link)
+                self._part(hop, self._awake(shared, 0))
                 self._forget(hop)
                 return True
         return False
@@ -162,17 +194,19 @@ class Pool:
     def _give_back(self, shared: _Host, hop: NextHop, link: Link, finished: bool) -> None:
         if not finished:
             link.wire.abort()
-            self._leave(hop)
+            self._leave(shared)
         elif (
             self._closed
             or not self._settings.idle_s
             or link.messages >= self._settings.max_messages
             or not link.wire.usable
+            or self._is_crowded(shared)
         ):
             self._part(hop, link)
         else:
             timer = asyncio.get_running_loop().call_later(self._settings.idle_s, self._expire, hop, link)
             shared.idle.append(_Idle(link, timer))
+            shared.returned.set()
 
     def _expire(self, hop: NextHop, link: Link) -> None:
         shared = self._hosts[hop]
@@ -187,7 +221,7 @@ class Pool:
 
     def _part(self, hop: NextHop, link: Link) -> None:
         """Say goodbye in the background: nobody waits for it."""
-        self._leave(hop)
+        self._leave(self._hosts[hop])
         task = asyncio.get_running_loop().create_task(link.quit(self._settings.quit_timeout_s))
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
