@@ -161,6 +161,28 @@ def test_two_archives_in_one_are_both_opened(packed: Any, judged: Any, opened: A
     assert Kind.INFECTED in {finding.kind for finding in findings}
 
 
+@pytest.mark.parametrize("place", ["behind", "before the directory"])
+def test_another_archive_within_a_zip_is_opened(packed: Any, opened: Any, place: str) -> None:
+    """WinRAR and 7-Zip look for their signatures behind whatever a file begins with."""
+    pytest.importorskip("libarchive")
+    files = {"good.txt": b"good" * 99, "bad.txt": b"bad" * 99}
+    seven = packed("x.7z", *SEVEN, "x.7z", "bad.txt", files=files)
+    data = packed("x.zip", *SEVEN, "x.zip", "good.txt", files=files)
+    if place == "behind":
+        both = data + seven
+    else:
+        at, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+        both = data[:at] + seven + data[at : end + 16] + struct.pack("<I", at + len(seven)) + data[end + 20 :]
+    result = opened("x.rar", both)
+    assert set(files.values()) <= set(result.parts.values())
+    assert result.kinds == {"ambiguous"}
+    assert result.rules == {"zip_hidden"}
+    stored = packed("y.zip", *SEVEN, "-mx=0", "y.zip", "x.7z")
+    result = opened("y.zip", stored)
+    assert list(result.parts.values()).count(files["bad.txt"]) == 1
+    assert result.findings == []
+
+
 def test_an_archive_that_holds_a_zip_as_it_is_is_not_opened_twice(packed: Any, opened: Any) -> None:
     inner = packed("in.zip", *SEVEN, "in.zip", "a.txt")
     for output, command in (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mailward.mime.containers import CONTAINER_TYPES
-from mailward.mime.inflow import Inflow
+from mailward.mime.inflow import STEP_BYTES, Inflow
 from mailward.mime.member import Member
 from mailward.mime.part import Part
 from mailward.mime.source import Source
@@ -18,6 +18,7 @@ from mailward.mime.zip_records import DEFLATED, LOCAL, STORED, Entry, Record, pl
 from mailward.values.finding import Finding, Kind
 
 _TYPE = "application/zip"
+_OTHERS = (b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"MSCF\0\0\0\0")
 _PROGRAMS = frozenset(("application/x-dosexec", "application/x-elf", "text/x-script", ""))
 _MOST_ENTRIES = 50_000
 _MOST_HIDDEN_ENDS = 100
@@ -105,6 +106,7 @@ class _Archive:
             yield from self._read(entry)
         yield from self._hidden_directories()
         yield from self._hidden_entries()
+        yield from self._hidden_others()
 
     def _tell(self, kind: Kind, rule: str, detail: str, name: str = "") -> Iterator[Finding]:
         if rule not in self._told:
@@ -240,6 +242,18 @@ class _Archive:
                     yield Finding(Kind.LIMIT, "core", "limit", self._part.path, "max_parts", detail=detail)
                     return
                 at = area.find(LOCAL, following, stop)
+
+    def _hidden_others(self) -> Iterator[Member | Finding]:
+        """Archives of other formats in bytes that no member accounts for: their programs look for them anywhere."""
+        area = self._area
+        for start, end in self._gaps():
+            # What stands at the very beginning is the part itself, and has a reader of its own.
+            begin = start + 1 if start == area.start else start
+            found = [at for signature in _OTHERS if (at := area.find(signature, begin, end)) >= 0]
+            if found:
+                detail = "an archive of another format stands where the zip archive has none of its members"
+                yield from self._tell(Kind.AMBIGUOUS, "zip_hidden", detail)
+                yield Member("hidden", area.chunks(min(found), end, STEP_BYTES), raw_bytes=end - min(found))
 
     def _hidden_entry(self, at: int, gap_end: int) -> Iterator[Member | Finding]:
         local = read_local(self._area, at)
