@@ -83,6 +83,7 @@ class Report:
     doubled: int
     doubles_allowed: int
     noise_delivered: int
+    notices: int
     clients_cut: int
     refused: dict[str, int]
     faults: dict[str, int]
@@ -252,13 +253,15 @@ def _noise(port: int, done: threading.Event) -> None:
         process.wait()
 
 
-def _queued(state: Path) -> set[str]:
-    """The tokens of all messages that lie in the spool, in files or journals, of whatever queue."""
+def _queued(config: Path) -> set[str]:
+    """The tokens of all messages that lie in a queue, whichever it is; notices about them do not count."""
+    queue = [sys.executable, "-m", "mailward.cli.main", "queue"]
+    listed = subprocess.run([*queue, "list", "--json", "-c", str(config)], capture_output=True, check=True)
     found: set[str] = set()
-    for file in (state / "spool").rglob("*"):
-        if file.is_file() and file.parent.name != "tmp":
-            with contextlib.suppress(OSError):
-                found |= {match[1].decode() for match in MARK.finditer(file.read_bytes())}
+    for row in json.loads(listed.stdout)["messages"]:
+        show = [*queue, "show", row["id"], "--raw", "-c", str(config)]
+        head = subprocess.run(show, capture_output=True, check=False).stdout.partition(b"\r\n\r\n")[0]
+        found |= {match[1].decode() for match in MARK.finditer(head + b"\r\n")}
     return found
 
 
@@ -292,7 +295,7 @@ def soak(seconds: float, seed: int, folder: Path, clients: int = 6, patience_s: 
             sender.join(90)
         with _hop(hop_port, ledger), contextlib.suppress(TimeoutError):
             _until(lambda: ledger.accepted <= set(ledger.delivered), patience_s, "delivery", folder / "log")
-        queued = _queued(state)
+        queued = _queued(config)
         return _report(ledger, queued, chaos, program)
 
 
@@ -327,6 +330,7 @@ def _report(ledger: Ledger, queued: set[str], chaos: Chaos, program: Program) ->
         doubled=sum(count - 1 for count in ledger.delivered.values()),
         doubles_allowed=ledger.unanswered + kills * CONCURRENCY * 2,
         noise_delivered=ledger.noise,
+        notices=ledger.notices,
         clients_cut=ledger.cut,
         refused=dict(ledger.refused),
         faults=dict(chaos.done),

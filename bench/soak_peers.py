@@ -41,19 +41,22 @@ class Ledger:
     delivered: Counter[str] = field(factory=Counter)
     damaged: set[str] = field(factory=set)
     noise: int = 0
+    notices: int = 0
     unanswered: int = 0
     lock: threading.Lock = field(factory=threading.Lock)
 
     def take(self, content: bytes, answered: bool) -> None:
         """The next hop has got a message; ``answered`` is whether it could say so."""
-        found = MARK.search(content)
+        head, _, body = content.partition(b"\r\n\r\n")
+        found = MARK.search(head + b"\r\n")
         with self.lock:
             self.unanswered += not answered
             if found is None:
-                self.noise += 1
+                # notices quote the mark of a message, but not in their own header
+                self.notices += b"multipart/report" in head
+                self.noise += b"multipart/report" not in head
                 return
             token = found[1].decode()
-            body = content.partition(b"\r\n\r\n")[2]
             if hashlib.sha256(body).hexdigest().encode() != found[2]:
                 self.damaged.add(token)
             self.delivered[token] += 1

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 from harness.client import Client
@@ -257,3 +258,16 @@ def _is_deaf(up: Gateway) -> bool:
     except OSError:
         return True
     return False
+
+
+def test_signals_are_for_the_supervisor_and_nobody_inherits_deafness(gateway: Start, hop: Hop) -> None:
+    up = gateway(hop)
+    (pid,) = up.gateways()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        os.kill(int(pid), number)
+    assert up.send(CLEAN, "reader@house.example").code == 250
+    assert up.gateways() == [pid]
+    for child in up.descendants(pid):
+        status = Path(f"/proc/{child}/status").read_text()
+        ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+        assert not ignored >> (signal.SIGTERM - 1) & 1

@@ -58,7 +58,7 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 _MAX_DESCRIPTORS = 250
-_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+_FOR_THE_SUPERVISOR = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
 
 class _Handshake:
@@ -206,10 +206,15 @@ class Process:
             structlog.get_logger().error("mail of an ended process cannot be taken over", problem=str(error))
 
 
+def _pass_over(number: int, frame: object) -> None:
+    """Do nothing: the supervisor hears the signal too."""
+
+
 def main() -> None:
     """Run on the descriptor that the command line names."""
-    for number in _IGNORED:  # signals are for the supervisor
-        signal.signal(number, signal.SIG_IGN)
+    for number in _FOR_THE_SUPERVISOR:
+        # not SIG_IGN, which programs that plugins start would inherit
+        signal.signal(number, _pass_over)
     link = socket.socket(fileno=int(sys.argv[1]))
     try:
         status = start(link)
