@@ -16,7 +16,7 @@ from typing import Any
 from harness.client import Client, Reply
 from harness.config import Table, merged, toml
 from harness.wait import PATIENCE_S, until
-from mailward.spool.journal import journaled
+from mailward.spool.found import journaled
 
 Line = dict[str, Any]
 START_S = 60.0

@@ -16,7 +16,7 @@ from mailward.hooks.context import Clock
 from mailward.spool.admin import act, damaged, find, listing
 from mailward.spool.control import Inbox, answer_to, ask
 from mailward.spool.entry import Entry, Queue
-from mailward.spool.journal import Found
+from mailward.spool.found import Found
 from mailward.spool.operate import Outcome, Request, Verb, operate
 from mailward.spool.spool import Spool
 from mailward.values.address import Address

@@ -12,9 +12,9 @@ from mailward.hooks.context import Clock
 from mailward.spool.control import answer_to, ask
 from mailward.spool.entry import Entry, Queue
 from mailward.spool.folders import CONTROL, DAMAGED, JOURNAL, slot_names, slots_folder
+from mailward.spool.found import Found, journaled
 from mailward.spool.ids import is_id
 from mailward.spool.image import read_entry
-from mailward.spool.journal import Found, journaled
 from mailward.spool.operate import Outcome, Request, Verb, operate
 from mailward.spool.record import Damaged
 from mailward.spool.spool import Spool
