@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward import Kind
-from mailward_archives import blobs, image, installshield, mbox, rar, rtf, sevenzip, sis, szdd, tnef, yenc
+from mailward_archives import blobs, image, installshield, listing, mbox, rar, rtf, sis, szdd, tnef, yenc
 from mailward_archives.lzfu import LzfuError, unpack_rtf
 from mailward_archives.msi import stream_name
 from mailward_archives.ole10native import parse_package
@@ -95,8 +95,8 @@ def decode_tnef(data: bytes) -> None:
         list(tnef.properties(data, start, end))
 
 
-def decode_listing(data: bytes) -> sevenzip.Listing:
-    return sevenzip.parse_listing(data.decode("latin-1"))
+def decode_listing(data: bytes) -> listing.Listing:
+    return listing.parse_listing(data.decode("latin-1"))
 
 
 SEEDS: dict[str, tuple[Callable[[bytes], Any], bytes, tuple[type[Exception], ...]]] = {

@@ -13,8 +13,9 @@ from mailward import Finding, Part, PartKind
 from mailward_archives import sevenzip
 from mailward_archives.buffer import file_of
 from mailward_archives.content import note
+from mailward_archives.listing import Entry, Listing
 from mailward_archives.settings import ArchivesSettings
-from mailward_archives.sevenzip import Entry, Listing, SevenZip
+from mailward_archives.sevenzip import SevenZip
 
 _ANNOUNCED = re.compile(
     r"pass(?:word|code|phrase|wort|wd|ord)?|pwd|\bpw\b|\bpin\b|\bcode\b|kennwort|mot de passe|\bmdp\b|contrase\w+"
