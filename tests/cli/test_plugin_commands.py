@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from mailward.cli.main import cli
 
 Run = Callable[..., Any]
 PLUGIN = '''
@@ -100,25 +104,33 @@ def test_a_name_of_the_core_cannot_be_taken(run: Run, config: Path, tmp_path: Pa
     assert run("--help", MAILWARD_CONFIG=str(config)).status == 0
 
 
-def test_definitions_from_the_command_line(run: Run, tmp_path: Path) -> None:
+def test_definitions_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MAILWARD_CONFIG", raising=False)
     (tmp_path / "own.toml").write_text("plugins = ['antivirus']\n")
-    config = ("-c", "own.toml")
     for folder, word in (("one", "needle"), ("two", "thread")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "own.ndb").write_text(f"Own.{word}:0:*:{word.encode().hex()}\nOther:3:*:6161\n")
-    assert run("definitions", "status", *config).out == "in use: none\nbefore it: none\n"
-    assert run("definitions", "test", *config).status == 1
-    assert "in use: version sha256-" in run("definitions", "load", "one", *config).out
-    first = run("definitions", "status", "--json", *config).json["in use"]
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(cli, ["definitions", *words, "-c", "own.toml"])
+
+    def status(which: str) -> Any:
+        return json.loads(run("status", "--json").output)[which]
+
+    assert run("status").output == "in use: none\nbefore it: none\n"
+    assert run("test").exit_code == 1
+    assert "in use: version sha256-" in run("load", "one").output
+    first = status("in use")
     assert (first["signatures"], first["not_carried_out"]) == (1, {"target 3": 1})
-    run("definitions", "load", "two", *config)
-    assert run("definitions", "status", "--json", *config).json["before it"] == first
-    assert run("definitions", "rollback", *config).status == 0
-    assert run("definitions", "status", "--json", *config).json["in use"] == first
+    run("load", "two")
+    assert status("before it") == first
+    assert run("rollback").exit_code == 0
+    assert status("in use") == first
     (tmp_path / "two/own.ndb").write_text("nonsense\n")
-    done = run("definitions", "load", "two", *config)
-    assert done.status == 1
-    assert "line 1: 'nonsense' is no signature" in done.err
-    assert run("definitions", "status", "--json", *config).json["in use"] == first
+    done = run("load", "two")
+    assert done.exit_code == 1
+    assert "line 1: 'nonsense' is no signature" in done.output
+    assert status("in use") == first
     (tmp_path / "x.eml").write_bytes(b"Subject: x\r\n\r\na needle\r\n")
-    assert "Own.needle" in run("scan", "x.eml", *config).out
+    assert "Own.needle" in CliRunner().invoke(cli, ["scan", "x.eml", "-c", "own.toml"]).output
