@@ -57,6 +57,14 @@ def test_a_frame_larger_than_the_socket_buffer_arrives(pool: Start) -> None:
     asyncio.run(main())
 
 
+def test_an_answer_larger_than_the_socket_buffer_arrives(pool: Start) -> None:
+    async def main() -> None:
+        async with pool() as run:
+            assert await run.answer("'z' * 2_000_000") == repr("z" * 2_000_000)
+
+    asyncio.run(main())
+
+
 def test_a_file_that_is_gone_costs_no_process(pool: Start) -> None:
     async def main() -> None:
         async with pool() as run:

@@ -6,23 +6,14 @@ import attrs
 from attrs import define, frozen
 
 
-@frozen
-class PoolStats:
-    """The figures of one gateway's `Pool` since it started, and how it stands now.
+@define
+class Figures:
+    """What is counted since the pool started.
 
-    Fields that end in ``_max`` are the largest of their kind; all others can be summed over gateways,
-    which `plus` does. Times are those of single tries: ``wait`` from hand-over to a scan process,
-    ``scan`` within it.
+    Fields that end in ``_max`` are the largest of their kind; all others can be summed. Times are those
+    of single tries: ``wait`` from hand-over to a scan process, ``scan`` within it.
     """
 
-    idle: int = 0
-    """Scan processes without a message, now."""
-    busy: int = 0
-    """Workers with a message, now."""
-    aside: int = 0
-    """Processes beside the workers, with a slow or suspect message, now."""
-    waiting: int = 0
-    """Messages in line, now."""
     waiting_max: int = 0
     tries: int = 0
     """Messages handed to scan processes, second and third tries included."""
@@ -55,6 +46,20 @@ class PoolStats:
     scan_s: float = 0.0
     scan_s_max: float = 0.0
 
+
+@frozen
+class PoolStats(Figures):
+    """The figures of one gateway's `Pool` since it started, and how it stands now."""
+
+    idle: int = 0
+    """Scan processes without a message, now."""
+    busy: int = 0
+    """Workers with a message, now."""
+    aside: int = 0
+    """Processes beside the workers, with a slow or suspect message, now."""
+    waiting: int = 0
+    """Messages in line, now."""
+
     def plus(self, other: PoolStats) -> PoolStats:
         """These figures and another gateway's, together."""
         ours, theirs = attrs.asdict(self), attrs.asdict(other)
@@ -77,27 +82,8 @@ class PoolStats:
 
 
 @define
-class Counts:
-    """The figures while they are counted; names as in `PoolStats`."""
-
-    waiting_max: int = 0
-    tries: int = 0
-    judged: int = 0
-    failed: int = 0
-    suspects: int = 0
-    turned_away: int = 0
-    overloads: int = 0
-    started: int = 0
-    deaths: int = 0
-    hung: int = 0
-    slow: int = 0
-    recycled: int = 0
-    remote: int = 0
-    remote_failures: int = 0
-    wait_s: float = 0.0
-    wait_s_max: float = 0.0
-    scan_s: float = 0.0
-    scan_s_max: float = 0.0
+class Counts(Figures):
+    """The figures while they are counted."""
 
     def waits(self, number: int) -> None:
         """So many messages are in line now."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections import deque
 
 from attrs import evolve
 
@@ -37,7 +38,8 @@ class Worker:
         self._socket = connection
         self._progress = progress
         self._frames = Frames()
-        self._jobs: asyncio.Queue[tuple[bytes, bytes] | None] = asyncio.Queue()
+        self._jobs: deque[tuple[bytes, bytes] | None] = deque()
+        self._arrival: asyncio.Future[None] | None = None
         self._file = -1
         self._events: list[Custom] = []
         self._served = 0
@@ -57,7 +59,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._socket, self._readable)
         await self._send(dump(Ready()))
-        while (job := await self._jobs.get()) is not None:
+        while (job := await self._next()) is not None:
             self._cpu.renew()
             await self._send(dump(await self._answer(*job)))
         loop.remove_reader(self._socket)
@@ -79,9 +81,17 @@ class Worker:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 (self._file,) = _DESCRIPTOR.unpack(content)
         if not data:
-            self._jobs.put_nowait(None)
-        for json, body in self._frames.feed(data):
-            self._jobs.put_nowait((json, body))
+            self._jobs.append(None)
+        self._jobs.extend(self._frames.feed(data))
+        if self._jobs and self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    async def _next(self) -> tuple[bytes, bytes] | None:
+        """The next job; None where there will be none."""
+        if not self._jobs:
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
+        return self._jobs.popleft()
 
     async def _answer(self, json: bytes, body: bytes) -> Answer:
         file, self._file = self._file, -1
@@ -124,7 +134,13 @@ class Worker:
         return now - self._first_bytes > self._most_growth_bytes
 
     async def _send(self, json: bytes) -> None:
-        await asyncio.get_running_loop().sock_sendall(self._socket, frame(json))
+        data = frame(json)
+        try:
+            sent = self._socket.send(data)  # nearly always all of it: nobody else writes, and the gateway reads
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            await asyncio.get_running_loop().sock_sendall(self._socket, memoryview(data)[sent:])
 
 
 async def work(engine: Engine, connection: socket.socket, progress: Progress) -> int:
