@@ -82,7 +82,10 @@ class Worker:
                 (self._file,) = _DESCRIPTOR.unpack(content)
         if not data:
             self._jobs.append(None)
-        self._jobs.extend(self._frames.feed(data))
+        try:
+            self._jobs.extend(self._frames.feed(data))
+        except ScanError:  # not from a gateway: there is nobody to work for
+            self._jobs.append(None)
         if self._jobs and self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
