@@ -118,3 +118,38 @@ def test_a_forwarded_copy_has_the_other_address_alone() -> None:
 def test_the_trace_header_and_the_policy_are_in_the_entry() -> None:
     (entry,) = planned(Deliver()).entries
     assert (entry.prefix, entry.policy, entry.id) == (b"Trace: x\r\n", "p0", "m1")
+
+
+def planned_lmtp(*copies: MessageAction) -> Plan:
+    made = [Copy(f"p{n}", (Recipient(Address.parse(f"r{n}@b.example")),), copy) for n, copy in enumerate(copies)]
+    envelope = Envelope(
+        sender=Sender(Address.parse("a@b.example")), recipients=tuple(r for c in made for r in c.recipients), id="m1"
+    )
+    return plan(envelope, Verdict("m1", tuple(made)), b"", RefusedCopies.BOUNCE, lmtp=True)
+
+
+def test_with_lmtp_each_copy_fares_by_itself() -> None:
+    made = planned_lmtp(Deliver(), Reject(NO), Defer(), Bounce(), Drop())
+    assert [(str(recipient.address)[:2], reply.code) for recipient, reply in made.each] == [
+        ("r0", 250),
+        ("r1", 554),
+        ("r2", 451),
+        ("r3", 250),
+        ("r4", 250),
+    ]
+    assert made.reply.code == 250
+    assert [entry.queue for entry in made.entries] == [Queue.FAST]
+    assert [copy.policy for copy in made.bounced] == ["p3"]
+
+
+def test_with_lmtp_a_refusal_of_all_is_that_of_the_first() -> None:
+    made = planned_lmtp(Defer(), Reject(NO))
+    assert made.reply.code == 451
+    assert [reply.code for _, reply in made.each] == [451, 554]
+    assert made.entries == ()
+
+
+def test_with_lmtp_what_cannot_be_stored_is_put_off_and_refusals_stand() -> None:
+    made = planned_lmtp(Deliver(), Reject(NO)).not_stored()
+    assert [reply.code for _, reply in made.each] == [452, 554]
+    assert (made.reply.code, made.entries) == (452, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import cast
 
 from attrs import frozen
 
-from mailward import Engine, Switches
+from mailward import DnsFault, Engine, MailExchanger, NameNotFound, Resolver, Switches
 from mailward.engine.board import Board
 from mailward.engine.config import parse_config
 from mailward.gateway.acceptance import Acceptance, Plan
+from mailward.gateway.login import FORGET_S, LoginFailures
+from mailward.gateway.server import Server
 from mailward.gateway.services import Services
 from mailward.spool.incoming import Incoming
 from mailward.spool.spool import Spool
@@ -36,9 +39,9 @@ class Accepting:
 
 
 @asynccontextmanager
-async def listening(folder: Path, board: Board) -> AsyncIterator[tuple[Services, int]]:
+async def listening(folder: Path, board: Board, more: str = "") -> AsyncIterator[tuple[Services, int]]:
     """A listener on a free port."""
-    text = f"plugins = []\n[gateway]\nlisten = ['127.0.0.1:0']\nhostname = 'mx.example.test'\n{LIMITS}"
+    text = f"plugins = []\n[gateway]\nlisten = ['127.0.0.1:0']\nhostname = 'mx.example.test'\n{LIMITS}{more}\n"
     engine = Engine(parse_config(text, "test", folder))
     spool = Spool(folder)
     spool.open()
@@ -96,3 +99,100 @@ def test_what_happens_is_counted(tmp_path: Path) -> None:
             assert services.engine.tally.total("in") == 0
 
     asyncio.run(go())
+
+
+async def until_content(services: Services, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Server]:
+    """A connection in the middle of content, and the server's side of it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await asyncio.wait_for(reader.readline(), 20)
+    writer.write(MAIL)
+    await asyncio.wait_for(reader.readuntil(b"<CR><LF>.<CR><LF>\r\n"), 20)
+    writer.write(b"Subject: slow\r\n")
+    (server,) = services.connections
+    while not server.content_bytes:
+        await asyncio.sleep(0.01)
+    return reader, writer, server
+
+
+def test_content_that_comes_too_slowly_is_given_up(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with listening(tmp_path, Board()) as (services, port):
+            reader, writer, server = await until_content(services, port)
+            now = asyncio.get_running_loop().time()
+            server.check_time(now + 59)
+            assert services.stats().timed_out == 0
+            server.check_time(now + 61)
+            assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"421 4.4.2 Content comes too slowly")
+            assert services.stats().timed_out == 1
+            writer.close()
+            while services.connections:
+                await asyncio.sleep(0.01)
+            assert not list(tmp_path.glob("spool/*/tmp/*"))
+
+    asyncio.run(go())
+
+
+def test_a_client_that_takes_no_replies_is_cut(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with listening(tmp_path, Board()) as (services, port):
+            reader, writer, server = await until_content(services, port)
+            server.pause_writing()
+            server.check_time(asyncio.get_running_loop().time() + 121)
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 20) == b""
+            writer.close()
+
+    asyncio.run(go())
+
+
+@frozen
+class NoNames:
+    """DNS without names for addresses, and with a fault for one domain."""
+
+    async def names(self, address: str) -> tuple[str, ...]:
+        raise NameNotFound(address)
+
+    async def confirmed_names(self, address: str) -> tuple[str, ...]:
+        return ()
+
+    async def mx(self, domain: str) -> tuple[MailExchanger, ...]:
+        raise DnsFault(domain) if domain == "broken.example" else NameNotFound(domain)
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        raise NameNotFound(host)
+
+
+def test_clients_without_a_name_are_refused_where_that_is_wanted(tmp_path: Path) -> None:
+    async def go() -> list[int]:
+        async with listening(tmp_path, Board(), "deny_unresolved_clients = true") as (services, port):
+            services.engine.resolver = cast(Resolver, NoNames())
+            codes = await talk(port)
+            assert services.stats().refused_unresolved_clients == 1
+            return codes
+
+    assert asyncio.run(go()) == [554]
+
+
+def test_senders_without_a_domain_are_refused_where_that_is_wanted(tmp_path: Path) -> None:
+    async def go() -> list[int]:
+        async with listening(tmp_path, Board(), "deny_unresolved_senders = true") as (services, port):
+            services.engine.resolver = cast(Resolver, NoNames())
+            senders = ("a@nowhere.example", "a@broken.example", "")
+            lines = "".join(f"MAIL FROM:<{sender}>\r\n" for sender in senders)
+            codes = await talk(port, f"EHLO client.example\r\n{lines}QUIT\r\n".encode())
+            assert services.stats().refused_unresolved_senders == 2
+            return codes
+
+    assert asyncio.run(go()) == [220, 250, 550, 451, 250, 221]
+
+
+def test_failed_log_ins_of_an_address_are_forgotten_in_time_and_by_a_good_one() -> None:
+    now = [0.0]
+    failures = LoginFailures(lambda: now[0])
+    assert [failures.add("192.0.2.1") for _ in range(3)] == [1, 2, 3]
+    assert (failures.of("192.0.2.1"), failures.of("192.0.2.2")) == (3, 0)
+    now[0] = FORGET_S
+    assert failures.of("192.0.2.1") == 0
+    assert failures.add("192.0.2.1") == 1
+    failures.clear("192.0.2.1")
+    assert failures.of("192.0.2.1") == 0
