@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
+import pytest
 from attrs import frozen
 
-from mailward import DnsFault, Engine, MailExchanger, NameNotFound, Resolver, Switches
+from mailward import DnsFault, Engine, Finding, Kind, MailExchanger, NameNotFound, Resolver, Switches
 from mailward.engine.board import Board
 from mailward.engine.config import parse_config
+from mailward.engine.gate import Ruling
 from mailward.gateway.acceptance import Acceptance, Plan
 from mailward.gateway.login import FORGET_S, LoginFailures
 from mailward.gateway.server import Server
@@ -143,6 +145,27 @@ def test_a_client_that_takes_no_replies_is_cut(tmp_path: Path) -> None:
             writer.close()
 
     asyncio.run(go())
+
+
+def test_what_was_found_at_hello_is_said_once_however_often_hello_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def helo(session: object, name: str) -> Ruling:
+        return Ruling(findings=(Finding(Kind.NOTE, "test", name),))
+
+    async def go() -> list[str]:
+        async with listening(tmp_path, Board()) as (services, port):
+            monkeypatch.setattr(services.engine.gate, "helo", helo)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.wait_for(reader.readline(), 20)
+            writer.write(b"EHLO one.example\r\nEHLO two.example\r\nMAIL FROM:<a@b.example>\r\n")
+            await asyncio.wait_for(reader.readuntil(b"250 2.1.0 OK\r\n"), 20)
+            (server,) = services.connections
+            assert server.transaction is not None
+            writer.close()
+            return [finding.rule for finding in server.transaction.findings]
+
+    assert asyncio.run(go()) == ["two.example"]
 
 
 @frozen

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -19,17 +18,14 @@ from aiosmtpd.smtp import Envelope as PeerEnvelope
 from aiosmtpd.smtp import Session as PeerSession
 from attrs import evolve
 
-from mailward.engine.gateway_settings import EarlyTalkers, Protocol, Tls
-from mailward.gateway.clients import look_up
 from mailward.gateway.commands import obey
-from mailward.gateway.identity import BadHeader, Peer, plain_address, read_proxy
+from mailward.gateway.identity import Peer
+from mailward.gateway.opening import open_session
+from mailward.gateway.reader import LineReader
 from mailward.gateway.receive import Content
 from mailward.gateway.replies import (
-    GREETED_EARLY,
-    GREETED_EARLY_FOR_NOW,
     SHUTTING_DOWN,
     TOO_LONG,
-    TOO_MANY_CONNECTIONS,
     TOO_MANY_ERRORS,
     TOO_MUCH_CONTENT,
     TOO_SLOW,
@@ -37,10 +33,10 @@ from mailward.gateway.replies import (
     Leave,
     wire,
 )
-from mailward.gateway.tls import described, fingerprint
+from mailward.gateway.reporting import Reporting
+from mailward.gateway.tls import TlsFault, described, fingerprint, start_tls
 from mailward.hooks.conversation import MASK, Fault, Recorder
-from mailward.values.envelope import Sender, Session
-from mailward.values.event import ProtocolViolation, Refused
+from mailward.values.envelope import Session
 from mailward.values.finding import Finding
 from mailward.values.reply import LOCAL_ERROR, Reply
 
@@ -59,26 +55,6 @@ _NEVER = float("inf")
 _NO_ENVELOPE = PeerEnvelope()
 
 
-class LineReader(asyncio.StreamReader):
-    """A stream reader that can tell whether bytes wait in it."""
-
-    _buffer: bytearray
-    _maybe_resume_transport: Callable[[], None]
-
-    @property
-    def pending(self) -> bool:
-        """Whether bytes were received that nobody has read."""
-        return bool(self._buffer)
-
-    def take_pending(self) -> bytes:
-        """These bytes; they are not in the reader any more."""
-        taken = bytes(self._buffer)
-        self._buffer.clear()
-        # what waited in the reader may have stopped the transport
-        self._maybe_resume_transport()
-        return taken
-
-
 class _NoTimer:
     """In the place of aiosmtpd's timer: the time of connections is watched by `Watch`."""
 
@@ -89,7 +65,7 @@ class _NoTimer:
 _NO_TIMER = _NoTimer()
 
 
-class Server(SMTP):
+class Server(Reporting, SMTP):
     """One connection of a listener.
 
     ``client`` is what is known of the session, ``transaction`` the message that is on its way,
@@ -100,9 +76,9 @@ class Server(SMTP):
         # SMTP.__init__ inspects every method of handler and server for each connection; what it
         # sets that the inherited methods use is set here instead.
         self.loop = asyncio.get_running_loop()
-        self._lines = LineReader(limit=MAX_PENDING_BYTES, loop=self.loop)
+        self.lines = LineReader(limit=MAX_PENDING_BYTES, loop=self.loop)
         asyncio.StreamReaderProtocol.__init__(
-            self, self._lines, client_connected_cb=self._cb_client_connected, loop=self.loop
+            self, self.lines, client_connected_cb=self._cb_client_connected, loop=self.loop
         )
         self._inherited_state()
         self.listener = listener
@@ -112,7 +88,8 @@ class Server(SMTP):
         self.peer = Peer("", 0)
         self.transaction: Transaction | None = None
         self.chunks: Chunks | None = None
-        self.session_findings: tuple[Finding, ...] = ()
+        self.connect_findings: tuple[Finding, ...] = ()
+        self.hello_findings: tuple[Finding, ...] = ()
         self.recorder: Recorder | None = None
         self.messages = self.errors = self.junk = self.failed_logins = self.content_bytes = 0
         self.busy = False
@@ -178,7 +155,7 @@ class Server(SMTP):
     async def _handle_client(self) -> None:
         last: Reply | None = None
         try:
-            await self._open()
+            await open_session(self)
             while True:
                 await self._next_command()
         except Leave as leave:
@@ -200,7 +177,7 @@ class Server(SMTP):
         waits_for_data = transaction is not None and transaction.recipients
         self._reset_timeout(settings.data_start_timeout_s if waits_for_data else settings.command_timeout_s)
         try:
-            return await self._lines.readuntil(b"\n")
+            return await self.lines.readuntil(b"\n")
         except asyncio.LimitOverrunError:
             self.violation("a command line without end")
             raise Leave(TOO_LONG) from None
@@ -230,71 +207,14 @@ class Server(SMTP):
                 self.violation("too many errors")
                 raise Leave(TOO_MANY_ERRORS)
 
-    # opening
-
-    async def _open(self) -> None:
-        assert self.transport is not None
-        settings = self.settings
-        self._reset_timeout(settings.read_timeout_s)
-        ip, port = (self.transport.get_extra_info("peername") or ("", 0))[:2]
-        self.peer = Peer(plain_address(str(ip)) or str(ip), port)
-        if self.peer.ip in self.listener.proxy_from:
-            try:
-                self.peer = await read_proxy(self._lines, self.peer)
-            except BadHeader as error:
-                self.violation(f"no PROXY header: {error}")
-                raise Leave(None) from error
-        self.client = Session(
-            id=secrets.token_hex(6),
-            client_ip=self.peer.ip,
-            client_port=self.peer.port,
-            listener=self.listener.name,
-            started_at=self.services.engine.clock.time(),
-        )
-        self.recorder = self.services.conversations.begin(f"{self.peer.ip}:{self.peer.port} session {self.client.id}")
-        self.services.count("connections")
-        if settings.tls is Tls.IMPLICIT and self.listener.certificates is not None:
-            await self.encrypt(self.listener.certificates.context())
-        await self._admit()
-        await self._say_greeting(await self.welcome())
-
-    async def _admit(self) -> None:
-        closed = self.services.board.refuses_connection()
-        if closed is not None:
-            raise self.dismissal(closed.reply, "connect", closed.rule)
-        with self.no_hurry():
-            limit = await self.services.doorkeeper.enter(self.peer.ip, self.settings)
-        if limit:
-            raise self.dismissal(TOO_MANY_CONNECTIONS, "connect", limit)
+    def count_in(self) -> None:
+        """The connection was let in: from now on it counts, until it ends."""
         self._counted_in = self.peer.ip
         self.services.connections.add(self)
 
-    async def welcome(self) -> Reply:
-        """The greeting, after the client was looked up and the plugins were asked. Raises Leave where it is refused."""
-        services = self.services
-        named = await look_up(services.engine.resolver, self.client.client_ip, self.settings)
-        if named.refusal is not None:
-            raise self.dismissal(named.refusal, "connect", "deny_unresolved_clients")
-        if named.name:
-            self.client = evolve(self.client, client_name=named.name)
-        ruling = await services.engine.gate.connect(self.client)
-        if ruling.reply is not None:
-            self.refused("connect", ruling.reply, ruling.plugin, ruling.rule)
-            raise Leave(ruling.reply)
-        self.session_findings = ruling.findings
-        kind = "LMTP" if self.settings.protocol is Protocol.LMTP else "ESMTP"
-        return Reply(220, "", f"{self.settings.hostname} {kind} Mailward")
-
-    async def _say_greeting(self, greeting: Reply) -> None:
-        settings = self.settings
-        if settings.greeting_delay_s:
-            with self.no_hurry():
-                await asyncio.sleep(settings.greeting_delay_s)
-        if self.pending and settings.early_talkers is not EarlyTalkers.ALLOW:
-            self.violation("commands before the greeting")
-            refuses = settings.early_talkers is EarlyTalkers.REFUSE
-            raise self.dismissal(GREETED_EARLY if refuses else GREETED_EARLY_FOR_NOW, "connect", "early_talkers")
-        await self.say(greeting)
+    def hurry(self, seconds: float) -> None:
+        """Give the client so much time from now."""
+        self._deadline = self.loop.time() + seconds
 
     # words
 
@@ -304,63 +224,28 @@ class Server(SMTP):
         if self.recorder is not None:
             self.recorder.server(data)
         self._writer.write(data)
-        if not self._lines.pending:
+        if not self.lines.pending:
             await self._writer.drain()
 
     @property
     def pending(self) -> bool:
         """Whether the client has said more than was read."""
-        return self._lines.pending
+        return self.lines.pending
 
     def throw_away_pending(self) -> None:
         """Forget what the client has said and nobody has read."""
-        self._lines.take_pending()
+        self.lines.take_pending()
 
     async def next_secret_line(self) -> bytes:
         """The next line of a log-in, without its end; it is not written down."""
         self._reset_timeout(self.settings.read_timeout_s)
         try:
-            line = await self._lines.readuntil(b"\r\n")
+            line = await self.lines.readuntil(b"\r\n")
         except asyncio.LimitOverrunError:
             raise Leave(TOO_LONG) from None
         if self.recorder is not None:
             self.recorder.client(MASK.encode())
         return line[:-2]
-
-    def dismissal(self, reply: Reply, stage: str, rule: str) -> Leave:
-        """What to raise so that the conversation ends with a reply of the core's own."""
-        self.refused(stage, reply, "core", rule)
-        return Leave(reply)
-
-    def refused(
-        self, stage: str, reply: Reply, plugin: str, rule: str, recipient: str = "", sender: Sender | None = None
-    ) -> None:
-        """Report a refusal."""
-        if sender is None and self.transaction is not None:
-            sender = self.transaction.sender
-        self.services.engine.emit(
-            Refused(
-                session=self.client,
-                stage=stage,
-                reply=reply,
-                plugin=plugin,
-                rule=rule,
-                sender=str(sender.address) if sender else "",
-                recipient=recipient,
-            )
-        )
-        self.fault(Fault.LOCAL)
-
-    def violation(self, detail: str) -> None:
-        """Report what an honest client does not do (SAV-ALR-11)."""
-        self.services.count("protocol_violations")
-        self.services.engine.emit(ProtocolViolation(session=self.client or Session(), detail=detail))
-        self.fault(Fault.PROTOCOL, detail)
-
-    def fault(self, kind: Fault, text: str = "") -> None:
-        """Note a fault in the conversation's record, where there is one."""
-        if self.recorder is not None:
-            self.recorder.fault(kind, text)
 
     def forget(self) -> None:
         """Give the message up that was being sent (RSET)."""
@@ -380,7 +265,7 @@ class Server(SMTP):
         """Give content to its sink, all else to the reader of commands (asyncio calls this)."""
         content, ended = self._content, self._content_ended
         if content is None or ended is None or ended.done():
-            self._lines.feed_data(data)
+            self.lines.feed_data(data)
         else:
             self._deadline = self.loop.time() + self.settings.data_end_timeout_s
             self._feed(content, ended, data)
@@ -400,7 +285,7 @@ class Server(SMTP):
             self._content = None
             ended.set_result(None)
             if rest:
-                self._lines.feed_data(rest)
+                self.lines.feed_data(rest)
         elif self.content_bytes > self.settings.max_session_bytes + self.settings.max_message_bytes:
             self._content = None
             ended.set_exception(self.dismissal(TOO_MUCH_CONTENT, "data", "max_session_bytes"))
@@ -413,8 +298,8 @@ class Server(SMTP):
         self._deadline = self._content_since + self.settings.data_end_timeout_s
         if go_ahead is not None:
             await self.say(go_ahead)
-        if self._lines.pending:
-            self._feed(content, ended, self._lines.take_pending())
+        if self.lines.pending:
+            self._feed(content, ended, self.lines.take_pending())
         await ended
         self._content = self._content_ended = None
         # judging has deadlines of its own; the client's silence is no fault of his
@@ -426,34 +311,24 @@ class Server(SMTP):
 
     def hold(self) -> None:
         """Read nothing more before `encrypt`: what comes then is the handshake, not commands."""
-        cast(asyncio.Transport, self.transport).pause_reading()
+        with contextlib.suppress(RuntimeError):  # it is closed already; `encrypt` says so
+            cast(asyncio.Transport, self.transport).pause_reading()
 
     async def encrypt(self, context: ssl.SSLContext) -> None:
         """Begin TLS on this connection. Raises ConnectionError where the handshake fails."""
-        early = self._lines.take_pending()
+        early = self.lines.take_pending()
         self.hold()
-        plain = cast(asyncio.Transport, self.transport)
         self._deadline = self.loop.time() + self.settings.read_timeout_s
-        starting = self.loop.create_task(
-            self.loop.start_tls(
-                plain, self, context, server_side=True, ssl_handshake_timeout=self.settings.read_timeout_s
-            )
-        )
         try:
-            if early:
-                # the first bytes of the handshake came behind a PROXY header and were read with it
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
-                _hand_over(plain, early)
-            encrypted = await starting
-        except (OSError, RuntimeError) as error:  # RuntimeError: the transport is closed already
+            encrypted = await start_tls(
+                cast(asyncio.Transport, self.transport), self, context, early, self.settings.read_timeout_s
+            )
+        except TlsFault as error:
             self.fault(Fault.COMMUNICATION, f"TLS handshake: {error}")
             structlog.get_logger().info("tls_failed", client=self.peer.ip, problem=str(error))
             raise ConnectionAbortedError("no TLS") from error
-        if encrypted is None:
-            raise ConnectionAbortedError("no TLS")
         self.transport = encrypted
-        self._lines._transport = encrypted  # type: ignore[attr-defined]
+        self.lines._transport = encrypted  # type: ignore[attr-defined]
         # what StreamWriter.start_tls does, which cannot be given bytes that were read before
         self._writer._transport = encrypted  # type: ignore[attr-defined]
         self._replace_writer(self._writer)  # type: ignore[attr-defined]
@@ -509,14 +384,3 @@ class Server(SMTP):
             self._handler_coroutine.cancel()
         self._writer.write(wire(reply))
         self._part()
-
-
-def _hand_over(plain: asyncio.Transport, early: bytes) -> None:
-    """Give bytes to the TLS layer that has just been put on a transport, as if they came from the network."""
-    layer = cast(asyncio.BufferedProtocol, plain.get_protocol())
-    while early:
-        buffer = cast(memoryview, layer.get_buffer(len(early)))
-        size = min(len(buffer), len(early))
-        buffer[:size] = early[:size]
-        layer.buffer_updated(size)
-        early = early[size:]

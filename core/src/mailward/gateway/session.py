@@ -16,6 +16,7 @@ from mailward.gateway.identity import (
     with_xforward,
 )
 from mailward.gateway.login import ADDRESS_FACTOR, MECHANISMS, WAYS, Authenticator, Credentials, delay_s
+from mailward.gateway.opening import welcome
 from mailward.gateway.replies import (
     ALREADY_LOGGED_IN,
     BAD_SYNTAX,
@@ -63,7 +64,7 @@ async def _hello(server: Server, name: str, greeting: str) -> Reply | None:
         server.refused("helo", ruling.reply, ruling.plugin, ruling.rule)
         return ruling.reply
     server.forget()
-    server.session_findings += ruling.findings
+    server.hello_findings = ruling.findings
     server.client = evolve(server.client, helo=name, protocol=protocol_name(server, greeting))
     return None
 
@@ -208,7 +209,7 @@ async def xclient(server: Server, argument: str) -> Reply | None:
         return BAD_SYNTAX
     server.start_over()
     server.client = evolve(client, helo=client.helo if said and "HELO" in said else "")
-    return await server.welcome()
+    return await welcome(server)
 
 
 async def xforward(server: Server, argument: str) -> Reply | None:

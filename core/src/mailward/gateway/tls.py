@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import ssl
 from pathlib import Path
+from typing import cast
 
 import structlog
 
@@ -74,6 +76,47 @@ class Certificates:
             context.load_verify_locations(self._ca)
         context.verify_mode = _VERIFY[self._settings.tls_client_certificates]
         return context
+
+
+class TlsFault(Exception):
+    """A handshake failed."""
+
+
+async def start_tls(
+    plain: asyncio.Transport, protocol: asyncio.Protocol, context: ssl.SSLContext, early: bytes, timeout_s: float
+) -> asyncio.Transport:
+    """TLS on the server's side of a transport that is paused; ``early`` is what came of the handshake already.
+
+    Raises TlsFault.
+    """
+    loop = asyncio.get_running_loop()
+    starting = loop.create_task(
+        loop.start_tls(plain, protocol, context, server_side=True, ssl_handshake_timeout=timeout_s)
+    )
+    try:
+        if early:
+            # they came behind a PROXY header and were read with it; the layer is there after two turns
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            _hand_over(plain, early)
+        encrypted = await starting
+    except (OSError, RuntimeError) as error:  # RuntimeError: the transport is closed already
+        starting.cancel()
+        raise TlsFault(str(error) or type(error).__name__) from error
+    if encrypted is None:
+        raise TlsFault("the connection was lost")
+    return encrypted
+
+
+def _hand_over(plain: asyncio.Transport, early: bytes) -> None:
+    """Give bytes to the TLS layer that has just been put on a transport, as if they came from the network."""
+    layer = cast(asyncio.BufferedProtocol, plain.get_protocol())
+    while early:
+        buffer = cast(memoryview, layer.get_buffer(len(early)))
+        size = min(len(buffer), len(early))
+        buffer[:size] = early[:size]
+        layer.buffer_updated(size)
+        early = early[size:]
 
 
 def _no_password() -> str:

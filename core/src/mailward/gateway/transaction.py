@@ -103,7 +103,7 @@ async def mail(server: Server, argument: str) -> Reply | None:
     if ruling.reply is not None:
         server.refused("mail_from", ruling.reply, ruling.plugin, ruling.rule, sender=sender)
         return ruling.reply
-    server.transaction = Transaction(sender, server.session_findings + ruling.findings)
+    server.transaction = Transaction(sender, server.connect_findings + server.hello_findings + ruling.findings)
     return SENDER_OK
 
 
