@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -235,3 +238,18 @@ def test_a_plugin_that_does_not_start_is_a_wrong_configuration(run: Run, tmp_pat
 def test_nothing_is_made_by_checking(checked: Checked, tmp_path: Path) -> None:
     checked("['relay', 'content', 'antivirus']")
     assert [path.name for path in tmp_path.iterdir()] == ["mailward.toml"]
+
+
+def test_limits_that_need_more_descriptors_than_there_are_are_a_warning(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mailward.toml").write_text("plugins = []\n[gateway]\nlisten = ['127.0.0.1:0']\n")
+    command = ["prlimit", "--nofile=300:300", sys.executable, "-m", "mailward.cli.main", "check", "--json"]
+    done = subprocess.run([*command, "-c", "mailward.toml"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    (row,) = (row for row in json.loads(done.stdout)["checks"] if row["name"] == "descriptors")
+    assert row["health"] == "warning"
+    assert "gateway.max_connections" in row["advice"]
+
+
+def test_a_user_that_is_none_is_a_failure(checked: Checked) -> None:
+    status, rows = checked(toml="[process]\nuser = 'nobody-of-this-name'")
+    assert (status, rows["core: privileges"]["health"]) == (1, "failure")
+    assert "is no user" in rows["core: privileges"]["detail"]
