@@ -319,7 +319,8 @@ def _end(program: Program, keeper: threading.Thread) -> None:
 
 def _report(ledger: Ledger, queued: set[str], chaos: Chaos, program: Program) -> Report:
     delivered = set(ledger.delivered)
-    kills = sum(count for name, count in chaos.done.items() if name.startswith(("kill", "reload", "fill")))
+    # what was under way at a death may be repeated: the attempts of one process, or of both
+    repeated = chaos.done["kill a gateway process"] + 2 * chaos.done["kill the supervisor"]
     return Report(
         tried=ledger.tried,
         accepted=len(ledger.accepted),
@@ -328,7 +329,7 @@ def _report(ledger: Ledger, queued: set[str], chaos: Chaos, program: Program) ->
         lost=tuple(sorted(ledger.accepted - delivered - queued)),
         damaged=tuple(sorted(ledger.damaged)),
         doubled=sum(count - 1 for count in ledger.delivered.values()),
-        doubles_allowed=ledger.unanswered + kills * CONCURRENCY * 2,
+        doubles_allowed=ledger.unanswered + repeated * CONCURRENCY,
         noise_delivered=ledger.noise,
         notices=ledger.notices,
         clients_cut=ledger.cut,
