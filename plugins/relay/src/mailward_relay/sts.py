@@ -24,7 +24,7 @@ RETRY_S = 300.0
 NO_RECORD_S = 300.0
 MAX_AGE_S = 31_557_600
 MOST_HOSTS = 100
-MOST_ADDRESSES = 3
+MOST_ADDRESSES = 2
 
 _RECORD = re.compile(r"v=STSv1\s*;(?:.*;)?\s*id=([A-Za-z0-9]{1,32})\s*(?:;.*)?", re.DOTALL)
 _MODES = ("enforce", "testing", "none")
