@@ -1,6 +1,6 @@
 """The loss test: mail for minutes while everything is killed, stopped, cut and filled; then the count.
 
-    ./dev exec python bench/soak.py [--minutes 3] [--seed 1] [--json]
+    ./dev exec python bench/soak.py [--minutes 3] [--seed 1] [--scan queued] [--json]
 
 Clients of its own count every 250; smtp-source, where it is installed, makes noise beside them. A
 chaos driver kills (-9) the supervisor, gateway and scan processes, reloads, stops the next hop, has
@@ -43,6 +43,7 @@ CONFIG = """
 plugins = ["relay", "content", "antivirus"]
 [gateway]
 listen = ["127.0.0.1:{port}"]
+scan = "{scan}"
 hostname = "soak.example"
 [process]
 gateways = 2
@@ -265,8 +266,10 @@ def _queued(config: Path) -> set[str]:
     return found
 
 
-def soak(seconds: float, seed: int, folder: Path, clients: int = 6, patience_s: float = 300.0) -> Report:
-    """Run it; what came of it."""
+def soak(
+    seconds: float, seed: int, folder: Path, scan: str = "inline", clients: int = 6, patience_s: float = 300.0
+) -> Report:
+    """Run it, with content judged before the reply (``inline``) or after it (``queued``); what came of it."""
     ledger, done = Ledger(), threading.Event()
     port, hop_port = free_port(), free_port()
     state = folder / "mailward-data"
@@ -275,7 +278,8 @@ def soak(seconds: float, seed: int, folder: Path, clients: int = 6, patience_s: 
         names = NameServer()
         stack.enter_context(served(names))
         config = folder / "mailward.toml"
-        config.write_text(CONFIG.format(port=port, hop=hop_port, dns=names.port, concurrency=CONCURRENCY))
+        settings = {"port": port, "hop": hop_port, "dns": names.port, "concurrency": CONCURRENCY, "scan": scan}
+        config.write_text(CONFIG.format(**settings))
         program = Program(config, folder / "log")
         program.wanted.set()
         keeper = threading.Thread(target=program.keep, daemon=True)
@@ -343,10 +347,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--scan", choices=("inline", "queued"), default="inline")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mailward-soak-") as folder:
-        report = soak(options.minutes * 60, options.seed, Path(folder))
+        report = soak(options.minutes * 60, options.seed, Path(folder), options.scan)
     if options.json:
         print(json.dumps({**asdict(report), "good": report.good}))
     else:
