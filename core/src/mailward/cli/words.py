@@ -36,7 +36,12 @@ _WORDS: dict[Any, str] = {
     Any: "anything",
     type(None): "nothing",
 }
-_FACTORY_WORDS = {"hostname": "the name of the machine", "workers": "the number of processors"}
+_FACTORY_WORDS = {
+    "hostname": "the name of the machine",
+    "workers": "the number of processors",
+    "gateways": "half the number of processors, one at least",
+    "sessions": "twice the number of processors, 10 at least",
+}
 _SIZES = ((1024**3, "GB"), (1024**2, "MB"), (1024, "KB"))
 _TIMES = ((86_400, "d"), (3600, "h"), (60, "min"))
 _DOCUMENTED = re.compile(r"``(\w+)``: (.*?)(?=[.,;] ``|\.\s|\.$|;)", re.DOTALL)

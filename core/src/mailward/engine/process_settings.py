@@ -17,9 +17,10 @@ class ProcessSettings:
     """``[process]``: gateway processes and how they are looked after."""
 
     gateways: int = setting(
-        factory=lambda: os.cpu_count() or 1,
+        # A gateway keeps one core's worth of scan processes busy beside itself.
+        factory=lambda: max(1, (os.cpu_count() or 1) // 2),
         validator=between(1, 64),
-        help="gateway processes; the scan processes are shared out among them",
+        help="gateway processes, one for two cores if not set; the scan processes are shared out among them",
     )
     user: str = setting("", help="user to run as when started by root; empty: stay who it is")
     group: str = setting("", help="group to run as when started by root; empty: the user's own")
