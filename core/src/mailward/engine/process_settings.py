@@ -17,10 +17,9 @@ class ProcessSettings:
     """``[process]``: gateway processes and how they are looked after."""
 
     gateways: int = setting(
-        # A gateway keeps one core's worth of scan processes busy beside itself.
-        factory=lambda: max(1, (os.cpu_count() or 1) // 2),
+        factory=lambda: os.cpu_count() or 1,
         validator=between(1, 64),
-        help="gateway processes, one for two cores if not set; the scan processes are shared out among them",
+        help="gateway processes; the scan processes are shared out among them",
     )
     user: str = setting("", help="user to run as when started by root; empty: stay who it is")
     group: str = setting("", help="group to run as when started by root; empty: the user's own")

@@ -14,7 +14,8 @@ from mailward.spool.incoming import IN_MEMORY_BYTES, cut_head
 from mailward.values.edit import Splice
 from mailward.values.errors import SpoolError
 
-_THREAD_ABOVE_BYTES = 1024 * 1024
+# Below this the hand-over to a thread, piece by piece, costs more than reading what was written a moment ago.
+_THREAD_ABOVE_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 
 
