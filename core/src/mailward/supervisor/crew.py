@@ -80,6 +80,11 @@ class Crew:
         """The processes that are there, by number."""
         return [child for child in self._members if not child.ended.done()]
 
+    @property
+    def unburied(self) -> list[Child]:
+        """The processes whose counters are not among those of ended ones yet."""
+        return [child for child in self._members if not child.is_buried]
+
     async def ask(self) -> Plan:
         """Have a first process read the configuration. Raises ConfigError, StartFailed."""
         child = Child(self._means.reaper)

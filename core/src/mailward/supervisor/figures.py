@@ -83,7 +83,9 @@ def _summed(beats: list[dict[str, float]]) -> dict[str, float]:
 async def stats(supervisor: Supervisor) -> Stats:
     """The statistics."""
     found = await _ask(supervisor)
-    counters = [child.beat.counters for child, _ in found]
+    # Some may have ended while they were asked: each is counted here or in ``past``, never in both.
+    crews = (supervisor.crew, *supervisor.leaving)
+    counters = [child.beat.counters for crew in crews for child in crew.unburied]
     gauges = _summed([child.beat.gauges for child, _ in found])
     waiting = queues(Path(supervisor.plan.state), gauges)
     gauges |= {f"queue_{name}": float(number) for name, number in waiting.items()}
