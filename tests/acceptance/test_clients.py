@@ -102,3 +102,23 @@ def test_the_program_sends_a_test_message_itself(gateway: Start, hop: Hop, tmp_p
     assert refused.returncode == 1, refused.stdout + refused.stderr
     assert "550 5.7.1" in refused.stdout
     assert not hop.to("virus@house.example")
+
+
+def test_a_client_that_shuts_its_side_behind_quit_gets_every_answer(gateway: Start, hop: Hop) -> None:
+    """Exim does so: end of data, QUIT and the end of its side leave together."""
+    up = gateway(hop)
+    with up.client() as client:
+        client.envelope("shut@house.example")
+        assert client.say("DATA").code == 354
+        client.write(CLEAN + b".\r\nQUIT\r\n")
+        client.shut()
+        assert client.read().code == 250
+        assert client.read().code == 221
+    assert hop.wait_for("shut@house.example").body == CLEAN
+    with up.client() as client:
+        client.say("EHLO client.example")
+        client.write(b"MAIL FROM:<a@sender.example>\r\nRCPT TO:<chunk@house.example>\r\n")
+        client.write(b"BDAT %d LAST\r\n" % len(CLEAN) + CLEAN + b"QUIT\r\n")
+        client.shut()
+        assert [client.read().code for _ in range(4)] == [250, 250, 250, 221]
+    assert hop.wait_for("chunk@house.example").body == CLEAN

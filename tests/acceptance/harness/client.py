@@ -50,6 +50,10 @@ class Client:
         self._file.close()
         self._socket.close()
 
+    def shut(self) -> None:
+        """Say nothing more, and go on listening."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def abort(self) -> None:
         """Hang up with a reset, as a client does that crashed."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

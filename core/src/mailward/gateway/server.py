@@ -97,7 +97,7 @@ class Server(Reporting, SMTP):
         self._content_ended: asyncio.Future[None] | None = None
         self._content_since = 0.0
         self._deadline = self._write_deadline = _NEVER
-        self._parting = False
+        self._parting = self._says_no_more = False
         self._counted_in = ""
 
     def _inherited_state(self) -> None:
@@ -134,7 +134,18 @@ class Server(Reporting, SMTP):
         super().connection_lost(error)
 
     def eof_received(self) -> bool | None:
-        """The client has hung up, or at least says nothing more (asyncio calls this)."""
+        """The client says nothing more (asyncio calls this).
+
+        What it has said is obeyed and answered all the same: some clients send QUIT behind their message
+        and shut their side at once. Where a message is cut off, or nothing is left to obey, it has hung
+        up; on a connection in TLS there is no shutting of one side.
+        """
+        self._says_no_more = True
+        waits = self.lines.pending or self.busy or self._parting
+        encrypted = self.transport is None or self.transport.get_extra_info("ssl_object") is not None
+        if self._content is None and waits and not encrypted:
+            self.lines.feed_eof()
+            return True
         if self.recorder is not None and not self._parting:
             self.recorder.fault(Fault.COMMUNICATION, "the client hung up")
         if self._handler_coroutine is not None:
@@ -300,6 +311,8 @@ class Server(Reporting, SMTP):
             await self.say(go_ahead)
         if self.lines.pending:
             self._feed(content, ended, self.lines.take_pending())
+        if self._says_no_more and not ended.done():
+            raise ConnectionResetError("the client hung up before the end of its message")
         await ended
         self._content = self._content_ended = None
         # judging has deadlines of its own; the client's silence is no fault of his

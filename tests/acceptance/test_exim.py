@@ -1,0 +1,154 @@
+"""Exim on both sides of the program: as a client, with CHUNKING, and as the next hop."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from harness.gateway import running
+from harness.hop import open_hop
+from harness.mails import CLEAN
+from harness.wait import free_port, listens, until
+
+_CONFIG = """\
+primary_hostname = exim.example
+exim_path = {exim}
+spool_directory = {folder}/spool
+log_file_path = {folder}/%slog
+exim_user = nobody
+exim_group = nogroup
+never_users =
+local_interfaces = 127.0.0.1
+host_lookup =
+dns_again_means_nonexist = *
+tls_advertise_hosts =
+acl_smtp_rcpt = accept
+domainlist local_domains =
+begin routers
+all:
+  driver = {driver}
+  {route}
+  transport = {transport}
+begin transports
+onward:
+  driver = smtp
+  port = {port}
+  hosts_try_chunking = *
+  hosts_avoid_tls = *
+  hosts_pipe_connect = *
+  dnssec_request_domains =
+store:
+  driver = appendfile
+  directory = {folder}/store
+  maildir_format
+  user = nobody
+  group = nogroup
+"""
+
+
+@pytest.fixture(scope="module")
+def exim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program exim4: the installed one, or the one of Debian's package, which cannot be installed beside Postfix."""
+    installed = shutil.which("exim4", path=f"{os.environ['PATH']}:/usr/sbin")
+    if installed:
+        return Path(installed)
+    folder = tmp_path_factory.mktemp("exim-package")
+    folder.chmod(0o755)
+    problem = "" if os.geteuid() == 0 else "needs root"
+    try:
+        pwd.getpwnam("Debian-exim")
+    except KeyError:
+        problem = "needs a user Debian-exim"
+    if not problem:
+        fetched = subprocess.run(["apt-get", "download", "-q", "exim4-daemon-light"], cwd=folder, capture_output=True)
+        package = next(folder.glob("*.deb"), None)
+        if package is None:
+            problem = f"cannot be fetched: {fetched.stderr.decode(errors='replace')[-200:]}"
+        else:
+            subprocess.run(["dpkg", "-x", package, folder], check=True)
+            missing = subprocess.run(["ldd", folder / "usr/sbin/exim4"], capture_output=True, text=True).stdout
+            problem = "lacks libraries" if "not found" in missing else ""
+    if problem:
+        (pytest.fail if os.environ.get("MAILWARD_REQUIRE_SERVERS") == "1" else pytest.skip)(f"exim4 {problem}")
+    return folder / "usr/sbin/exim4"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A folder that Exim's user can work in."""
+    folder = tmp_path / "exim"
+    for name in ("spool", "store"):
+        (folder / name).mkdir(parents=True)
+    for one in (folder, folder / "spool", folder / "store"):
+        shutil.chown(one, "nobody", "nogroup")
+    yield folder
+
+
+def config(exim: Path, home: Path, **options: object) -> Path:
+    path = home.parent / "exim.conf"
+    path.write_text(_CONFIG.format(exim=exim, folder=home, **options))
+    return path
+
+
+@pytest.fixture
+def reachable(tmp_path: Path) -> None:
+    """Exim's user has to pass through the folders above the test's own."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder != Path("/") and folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o011)
+
+
+def test_exim_hands_over_in_chunks_what_arrives_byte_for_byte(
+    exim: Path, home: Path, reachable: None, tmp_path: Path
+) -> None:
+    with (
+        open_hop() as hop,
+        running(
+            tmp_path / "gateway",
+            {"relay": {"default": hop.route}, "diagnostics": {"inbound": "all", "inbound_data": "ignore"}},
+        ) as gateway,
+    ):
+        route = "route_list = * 127.0.0.1 byname\n  self = send"
+        file = config(exim, home, driver="manualroute", route=route, transport="onward", port=gateway.port)
+        command = [exim, "-C", file, "-odi", "-i", "-f", "author@sender.example", "reader@house.example"]
+        for _ in range(2):
+            subprocess.run(command, input=CLEAN.replace(b"\r\n", b"\n"), check=True, capture_output=True, timeout=60)
+        arrived = hop.wait_for("reader@house.example", 2)
+        start = arrived.content.index(b"From: ")
+        assert CLEAN[CLEAN.index(b"Subject: ") :] in arrived.content[start:]
+        said = until(
+            lambda: [one.read_text() for one in (gateway.state / "diagnostics" / "inbound").glob("*")],
+            "conversations to be written down",
+        )
+        assert any("BDAT " in one for one in said), said
+
+
+@contextmanager
+def listening(exim: Path, file: Path, port: int) -> Iterator[None]:
+    command = [exim, "-C", file, "-bdf", "-oX", f"127.0.0.1.{port}"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: listens(port), "Exim to listen")
+            yield
+        finally:
+            process.terminate()
+
+
+def test_exim_as_the_next_hop_gets_every_byte(exim: Path, home: Path, reachable: None, tmp_path: Path) -> None:
+    port = free_port()
+    file = config(exim, home, driver="accept", route="", transport="store", port=port)
+    with (
+        listening(exim, file, port),
+        running(tmp_path / "gateway", {"relay": {"default": f"127.0.0.1:{port}"}}) as gateway,
+    ):
+        assert gateway.send(CLEAN, "reader@house.example").code == 250
+        (message,) = until(lambda: list((home / "store" / "new").glob("*")), "the message at Exim", story=gateway.story)
+        content = message.read_bytes().replace(b"\n", b"\r\n")
+        body = content[content.index(b" (Mailward) with ") :]
+        assert CLEAN in body
