@@ -54,7 +54,7 @@ store:
 
 @pytest.fixture(scope="module")
 def exim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program exim4: the installed one, or the one of Debian's package, which cannot be installed beside Postfix."""
+    """The program exim4: the installed one, or that of Debian's package, which excludes Postfix."""
     installed = shutil.which("exim4", path=f"{os.environ['PATH']}:/usr/sbin")
     if installed:
         return Path(installed)
@@ -80,14 +80,14 @@ def exim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def home(tmp_path: Path) -> Path:
     """A folder that Exim's user can work in."""
     folder = tmp_path / "exim"
     for name in ("spool", "store"):
         (folder / name).mkdir(parents=True)
     for one in (folder, folder / "spool", folder / "store"):
         shutil.chown(one, "nobody", "nogroup")
-    yield folder
+    return folder
 
 
 def config(exim: Path, home: Path, **options: object) -> Path:
