@@ -207,12 +207,14 @@ def _locked(pid_file: Path) -> bool:
 class Clamd:
     """A clamd with a database of one signature, on a socket of its own; it can be stopped and started."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hashes: str = "") -> None:
         self.socket = folder / "clamd.sock"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "db").mkdir(parents=True)
         (folder / "db/test.ndb").write_text(f"Probe.Test:0:*:{EICAR.hex()}\n")
+        if hashes:
+            (folder / "db/test.hdb").write_text(hashes)
         (folder / "clamd.conf").write_text(
             f"LocalSocket {self.socket}\nDatabaseDirectory {folder}/db\nTemporaryDirectory {folder}\n"
             "Foreground true\nStreamMaxLength 10M\nFixStaleSocket true\n"
@@ -246,11 +248,11 @@ class Clamd:
 
 
 @contextmanager
-def open_clamd() -> Iterator[Clamd]:
+def open_clamd(hashes: str = "") -> Iterator[Clamd]:
     """A running clamd for the length of a block."""
     # a socket's path may have about 100 characters: pytest's folders are too deep
     folder = Path(tempfile.mkdtemp(prefix="mailward-clamd-"))
-    clamd = Clamd(folder)
+    clamd = Clamd(folder, hashes)
     try:
         clamd.start()
         yield clamd

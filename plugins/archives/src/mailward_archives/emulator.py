@@ -27,6 +27,7 @@ _STUBS, _STUB_BYTES = 0x70000000, 0x20000
 _THREAD, _GDT = 0x7FFD0000, 0x7FFC0000
 _HEAP, _HEAP_MOST_BYTES = 0x20000000, 64 * 1024 * 1024
 _FIRST_STUB, _STUB_STEP = 0x100, 16
+_CODE_BYTES = 32 * 1024 * 1024
 _MOST_STUBS = 4096
 _INSTRUCTIONS = 50_000_000
 _TIME_MICROSECONDS = 5_000_000
@@ -135,6 +136,8 @@ class _Machine:
 def unpacked(program: bytes, image: Image) -> list[bytes]:
     """The memory once the packer has run: the image, then what it allocated; nothing if nothing changed."""
     processor = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    # It would take a gigabyte, and end the process where a scan process may not have that much.
+    processor.ctl_set_tcg_buffer_size(_CODE_BYTES)
     machine = _Machine(processor, image, program)
     memory = load(program, image)
     try:
