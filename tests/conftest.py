@@ -6,15 +6,23 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # Machines that run tests are of all speeds: how long one example takes says nothing about the code.
 settings.register_profile("mailward", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mailward")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_comes() -> Iterator[None]:
+    """A test that sets the log up leaves nothing of it to the next one."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

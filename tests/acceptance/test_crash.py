@@ -126,7 +126,8 @@ def test_a_message_that_is_being_scanned_was_not_accepted_and_leaves_nothing_beh
             client.write(plain(b"x" * size) + b"\r\n.\r\n")
             until((up.folder / "scanning").exists, "the scan to begin", story=up.story)
             up.kill()
-            assert client.read().code == 0
+            # its last word may be that it cannot judge; what it never says is that it took the message
+            assert client.read().code in (0, 421, 451)
         (up.folder / "scanning").unlink()
         up.restart()
         assert not up.stored()
