@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import random
-import resource
 import struct
 import subprocess
 import sys
@@ -350,7 +349,7 @@ BOMBS = {
     "many members": lambda: overlapping(49_000, 10)[:-22] + archive(*[entry(b"a", b"")] * 3000),
 }
 _CHILD = """
-import resource, sys
+import re, resource, sys
 sys.path[:0] = sys.argv[2].split(":")
 from mailward.mime import Message, unpack_zip
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
@@ -360,13 +359,15 @@ for part in message.walk():
     members = unpack_zip(part)
     if members is not None:
         kinds.update(finding.kind.value for finding in message.add_members(part, members))
-print(" ".join(sorted(kinds)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# ru_maxrss begins with what the process had that started this one.
+with open("/proc/self/status") as status:
+    most_kib = int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1])
+print(" ".join(sorted(kinds)), most_kib // 1024)
 """
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_bounded(name, tmp_path: Path):
-    assert resource.RLIMIT_AS
     path = tmp_path / "bomb.eml"
     path.write_bytes(attached(BOMBS[name](), "a.zip"))
     answer = subprocess.run(
