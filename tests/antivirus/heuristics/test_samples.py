@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import olefile
 import pytest
 
 from mailward_antivirus.disarm.disarm import can_disarm, disarm
 from mailward_antivirus.disarm.outcome import CannotDisarm
 from mailward_antivirus.heuristics.assess import Heuristics
 from mailward_antivirus.heuristics.level import Level
+from mailward_antivirus.heuristics.vba import sources
 
 from .conftest import Look
 
@@ -35,6 +38,22 @@ def found(folder: Path, look: Look) -> Iterator[tuple[str, float, list[str]]]:
 def test_every_office_sample_is_assessed_as_expected(office_samples: Path, look: Look):
     expected = {name: (score, rules) for name, (score, rules) in json.loads(EXPECTED.read_text()).items()}
     assert {name: (score, rules) for name, score, rules in found(office_samples, look)} == expected
+
+
+def test_macros_are_read_from_an_ole_file_that_is_open_as_from_its_bytes(office_samples: Path):
+    with_macros = 0
+    for path in sorted(one for one in office_samples.rglob("*") if one.is_file()):
+        data = path.read_bytes()
+        if not olefile.isOleFile(io.BytesIO(data)):
+            continue
+        ole = olefile.OleFileIO(io.BytesIO(data))
+        streams = ole.listdir()
+        macros = list(sources(path.name, data, ole))
+        assert macros == list(sources(path.name, data))
+        assert ole.listdir() == streams
+        assert all(len(ole.openstream(one).read()) == ole.get_size(one) for one in streams)
+        with_macros += bool(macros)
+    assert with_macros >= 2
 
 
 def test_what_is_disarmed_is_suspicious_no_more(office_samples: Path, look: Look):

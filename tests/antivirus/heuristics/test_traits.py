@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
+from typing import Any
 
+import olefile
 import pytest
 from attrs import evolve
 
 from mailward import Message, unpack_zip
+from mailward_antivirus.disarm.emptyole import EMPTY_OLE
 from mailward_antivirus.heuristics.assess import Heuristics
 from mailward_antivirus.heuristics.hiding import password_in
 from mailward_antivirus.heuristics.level import Level
@@ -166,6 +170,30 @@ def test_plain_sources_hide_nothing():
 def test_patterns_take_linear_time_and_any_bytes():
     assert pattern("a[^b]{0,400}c").search(b"a" * 200_000) is None
     assert pattern("\\bnew\\b").search(bytes(range(256)) + b" NEW ") is not None
+
+
+def test_an_ole_file_is_opened_once(look: Look, monkeypatch: pytest.MonkeyPatch):
+    opened_files: list[Any] = []
+
+    class Counted(olefile.OleFileIO):
+        def open(self, filename: Any, write_mode: bool = False) -> None:
+            opened_files.append(filename)
+            super().open(filename, write_mode)
+
+    monkeypatch.setattr(olefile, "OleFileIO", Counted)
+    assert look("a.doc", EMPTY_OLE).traits == ()
+    assert [file.getvalue() for file in opened_files] == [EMPTY_OLE]
+
+
+def test_short_content_of_an_ole_file_is_never_taken_for_a_path(
+    look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    content = EMPTY_OLE[:8]
+    Path(content.decode(errors="surrogateescape")).write_bytes(EMPTY_OLE)
+    with olefile.OleFileIO(content) as taken_for_a_path:
+        assert taken_for_a_path.fp.name == content
+    assert look.rules("a.doc", content) == {"macro_unreadable"}
 
 
 def test_a_macro_that_runs_when_the_document_opens_and_starts_programs_is_suspicious_at_medium(look: Look):

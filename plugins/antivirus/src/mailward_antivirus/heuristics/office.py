@@ -7,7 +7,6 @@ A document of the newer kind is a zip whose members are parts of their own; `off
 from __future__ import annotations
 
 import io
-import warnings
 from typing import Any, cast
 
 import olefile
@@ -18,7 +17,7 @@ from mailward_antivirus.heuristics.kinds import is_program
 from mailward_antivirus.heuristics.libraries import is_here
 from mailward_antivirus.heuristics.patterns import around, pattern
 from mailward_antivirus.heuristics.sources import hides
-from mailward_antivirus.heuristics.trait import Traits, suffix, trait
+from mailward_antivirus.heuristics.trait import Trait, Traits, suffix, trait
 from mailward_antivirus.heuristics.xlm import inspect_workbook
 
 DEFAULT_PASSWORDS = ("VelvetSweatshop", "/01Hannes Ruescher/01")
@@ -93,34 +92,34 @@ def inspect_ole(part: Part) -> Traits:
         yield trait("macro_unreadable", f"{part.size} bytes: too large to look into")
         return
     data = part.content
-    yield from inspect_macros(part, data)
-    yield from inspect_workbook(data)
-    yield from _streams(part, data)
+    try:
+        # A file object, for the library takes short content for the path of a file.
+        ole = cast(Any, olefile.OleFileIO(io.BytesIO(data)))
+    except Exception as error:  # a library that reads hostile content: what it cannot read is a trait
+        yield from inspect_macros(part, data)
+        yield _unreadable(error)
+        return
+    yield from inspect_macros(part, data, ole)
+    yield from inspect_workbook(ole)
+    yield from _streams(part, data, ole)
 
 
-def inspect_macros(part: Part, data: bytes) -> Traits:
-    """Macros in VBA, wherever they lie in a file."""
+def inspect_macros(part: Part, data: bytes, ole: Any = None) -> Traits:
+    """Macros in VBA, wherever they lie in a file; ``ole`` is ``data`` as an OLE file where that is open."""
     if not any(mark in data for mark in _VBA_MARKS):
         return
     if not is_here("oletools"):
         yield trait("macro_unreadable", "oletools is not installed")
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from oletools import olevba
-    sources: list[str] = []
-    parser = None
+    from mailward_antivirus.heuristics import vba
+
+    found: list[str] = []
     try:
-        parser = olevba.VBA_Parser(part.filename or "part", data=data)
-        if parser.detect_vba_macros():
-            for _, _, _, code in parser.extract_macros():
-                sources.append(code.decode("utf-8", "replace") if isinstance(code, bytes) else str(code))
-    except Exception as error:  # a library that reads hostile content: what it cannot read is a trait
+        for source in vba.sources(part.filename or "part", data, ole):
+            found.append(source)
+    except Exception as error:  # as above
         yield trait("macro_unreadable", type(error).__name__)
-    finally:
-        if parser is not None:
-            parser.close()
-    yield from inspect_macro_source("\n".join(sources)[:_MAX_SOURCE])
+    yield from inspect_macro_source("\n".join(found)[:_MAX_SOURCE])
 
 
 def inspect_macro_source(source: str) -> Traits:
@@ -139,14 +138,17 @@ def inspect_macro_source(source: str) -> Traits:
         yield trait("macro_hides", f"{count} characters written as codes")
 
 
-def _streams(part: Part, data: bytes) -> Traits:
+def _streams(part: Part, data: bytes, ole: Any) -> Traits:
     try:
-        with cast(Any, olefile.OleFileIO(data)) as ole:
-            yield from _objects(ole)
-            if ole.exists("EncryptedPackage") and _opens_by_itself(part, data):
-                yield trait("default_password")
+        yield from _objects(ole)
+        if ole.exists("EncryptedPackage") and _opens_by_itself(part, data):
+            yield trait("default_password")
     except Exception as error:  # as above
-        yield trait("macro_unreadable", f"an OLE file that cannot be read: {type(error).__name__}")
+        yield _unreadable(error)
+
+
+def _unreadable(error: Exception) -> Trait:
+    return trait("macro_unreadable", f"an OLE file that cannot be read: {type(error).__name__}")
 
 
 def _opens_by_itself(part: Part, data: bytes) -> bool:

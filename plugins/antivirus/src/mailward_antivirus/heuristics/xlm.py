@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from typing import Any, cast
-
-import olefile
+from typing import Any
 
 from mailward_antivirus.heuristics.trait import Traits, trait
 
@@ -31,9 +29,9 @@ _VARIABLE, _FIXED = (0x22, 0x42, 0x62), (0x21, 0x41, 0x61)
 _DDE_SEPARATOR = "\x03"
 
 
-def inspect_workbook(data: bytes) -> Traits:
-    """Macro sheets, names that run by themselves, functions that start programs, DDE links."""
-    stream = _workbook(data)
+def inspect_workbook(ole: Any) -> Traits:
+    """Macro sheets, names that run by themselves, functions that start programs, DDE links of an open OLE file."""
+    stream = _workbook(ole)
     if stream is None:
         return
     sheets: list[tuple[str, bool]] = []
@@ -68,13 +66,12 @@ def inspect_workbook(data: bytes) -> Traits:
         yield trait("xlm_runs", calls)
 
 
-def _workbook(data: bytes) -> bytes | None:
+def _workbook(ole: Any) -> bytes | None:
     try:
-        with cast(Any, olefile.OleFileIO(data)) as ole:
-            for name in ("Workbook", "Book"):
-                if ole.exists(name):
-                    stream: bytes = ole.openstream(name).read(_MAX_STREAM)
-                    return stream
+        for name in ("Workbook", "Book"):
+            if ole.exists(name):
+                stream: bytes = ole.openstream(name).read(_MAX_STREAM)
+                return stream
     except Exception:  # a library reading hostile content; who looks at its streams tells of it
         return None
     return None
