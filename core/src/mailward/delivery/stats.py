@@ -10,54 +10,51 @@ from mailward.spool.entry import Entry, Queue
 from mailward.values.delivery import Result, Status
 
 
-@frozen
-class QueueStats:
-    """The figures of one process; sums over processes are those of the gateway.
+@define
+class Figures:
+    """What is counted since the process began (SAV-Q-06)."""
 
-    Gauges, as it is now: ``incoming``, ``fast`` and ``slow`` messages that wait; ``active`` attempts in
-    progress; ``scanning`` messages of the incoming queue in the scan.
-
-    Counts since the start: ``attempts``; ``sent_messages`` (attempts that left nobody to serve),
-    ``sent_recipients``, ``sent_bytes`` (content, once for each recipient's delivery of a message);
-    ``deferred_recipients`` and ``failed_recipients`` by attempt; ``expired_messages`` that grew too old;
-    ``dsn_generated`` notifications of all kinds; ``reordered`` messages that went to the front because
-    their next hop answered; ``held`` and ``quarantined`` additions, those that were dropped later
-    included (SAV-Q-06).
-    """
-
-    incoming: int = 0
-    fast: int = 0
-    slow: int = 0
-    active: int = 0
-    scanning: int = 0
     attempts: int = 0
     sent_messages: int = 0
+    """Attempts that left nobody to serve."""
     sent_recipients: int = 0
     sent_bytes: int = 0
+    """Size of the content, once for each attempt that delivered it to somebody."""
     deferred_recipients: int = 0
+    """Counted at each attempt."""
     failed_recipients: int = 0
+    """Counted at each attempt."""
     expired_messages: int = 0
+    """Messages that grew too old."""
     dsn_generated: int = 0
+    """Notifications of all kinds."""
     reordered: int = 0
+    """Messages that went to the front because their next hop answered."""
     held: int = 0
+    """Additions to hold, those that were dropped later included."""
     quarantined: int = 0
+    """Additions to quarantine, those that were dropped later included."""
+
+
+@frozen
+class QueueStats(Figures):
+    """The figures of one process, and how its queue stands now; sums over processes are those of the gateway."""
+
+    incoming: int = 0
+    """Messages that wait for their scan, now."""
+    fast: int = 0
+    """Messages that wait for their first attempt, now."""
+    slow: int = 0
+    """Messages that wait for a further attempt, now."""
+    active: int = 0
+    """Attempts in progress, now."""
+    scanning: int = 0
+    """Messages of the incoming queue in the scan, now."""
 
 
 @define
-class Counts:
-    """The counts while they grow."""
-
-    attempts: int = 0
-    sent_messages: int = 0
-    sent_recipients: int = 0
-    sent_bytes: int = 0
-    deferred_recipients: int = 0
-    failed_recipients: int = 0
-    expired_messages: int = 0
-    dsn_generated: int = 0
-    reordered: int = 0
-    held: int = 0
-    quarantined: int = 0
+class Counts(Figures):
+    """The figures while they are counted."""
 
     def attempted(self, entry: Entry, results: Iterable[Result], *, over: bool) -> None:
         """Count an attempt; ``over`` says that nobody is left to serve."""
