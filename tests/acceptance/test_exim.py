@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,14 +53,28 @@ store:
 """
 
 
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that Exim's user can pass through; those of pytest are for their owner alone."""
+    with tempfile.TemporaryDirectory(prefix="mailward-exim-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
 @pytest.fixture(scope="module")
-def exim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exim() -> Iterator[Path]:
     """The program exim4: the installed one, or that of Debian's package, which excludes Postfix."""
     installed = shutil.which("exim4", path=f"{os.environ['PATH']}:/usr/sbin")
     if installed:
-        return Path(installed)
-    folder = tmp_path_factory.mktemp("exim-package")
-    folder.chmod(0o755)
+        yield Path(installed)
+        return
+    with open_folder() as folder:
+        yield unpacked(folder)
+
+
+def unpacked(folder: Path) -> Path:
+    """The program of Debian's package, unpacked in a folder."""
     problem = "" if os.geteuid() == 0 else "needs root"
     try:
         pwd.getpwnam("Debian-exim")
@@ -80,14 +95,15 @@ def exim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home() -> Iterator[Path]:
     """A folder that Exim's user can work in."""
-    folder = tmp_path / "exim"
-    for name in ("spool", "store"):
-        (folder / name).mkdir(parents=True)
-    for one in (folder, folder / "spool", folder / "store"):
-        shutil.chown(one, "nobody", "nogroup")
-    return folder
+    with open_folder() as above:
+        folder = above / "exim"
+        for name in ("spool", "store"):
+            (folder / name).mkdir(parents=True)
+        for one in (folder, folder / "spool", folder / "store"):
+            shutil.chown(one, "nobody", "nogroup")
+        yield folder
 
 
 def config(exim: Path, home: Path, **options: object) -> Path:
@@ -96,17 +112,7 @@ def config(exim: Path, home: Path, **options: object) -> Path:
     return path
 
 
-@pytest.fixture
-def reachable(tmp_path: Path) -> None:
-    """Exim's user has to pass through the folders above the test's own."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder != Path("/") and folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o011)
-
-
-def test_exim_hands_over_in_chunks_what_arrives_byte_for_byte(
-    exim: Path, home: Path, reachable: None, tmp_path: Path
-) -> None:
+def test_exim_hands_over_in_chunks_what_arrives_byte_for_byte(exim: Path, home: Path, tmp_path: Path) -> None:
     with (
         open_hop() as hop,
         running(
@@ -140,7 +146,7 @@ def listening(exim: Path, file: Path, port: int) -> Iterator[None]:
             process.terminate()
 
 
-def test_exim_as_the_next_hop_gets_every_byte(exim: Path, home: Path, reachable: None, tmp_path: Path) -> None:
+def test_exim_as_the_next_hop_gets_every_byte(exim: Path, home: Path, tmp_path: Path) -> None:
     port = free_port()
     file = config(exim, home, driver="accept", route="", transport="store", port=port)
     with (

@@ -59,7 +59,8 @@ def test_the_smallest_plugin_of_the_guide_does_what_it_says(folder: Path) -> Non
 
 
 def test_the_tests_of_the_guide_pass(folder: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    # a folder of its own: without one it closes the folder above this run's, which other users may be working in
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}/tmp", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout

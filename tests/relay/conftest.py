@@ -336,15 +336,14 @@ class Sink:
 
 
 @pytest.fixture
-def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Sink]]:
+def sink() -> Iterator[Callable[..., Sink]]:
     """Starts Postfix's smtp-sink with options."""
     program = required("smtp-sink")
     with contextlib.ExitStack() as stack:
 
         def start(*options: str, dump: bool = False) -> Sink:
-            folder = tmp_path_factory.mktemp("sink")
-            for path in (folder, *folder.parents[:3]):
-                path.chmod(0o755)
+            # not below pytest's folder, which only its owner may enter
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailward-sink-")))
             folder.chmod(0o777)
             port = free_port()
             user = ("-u", "postfix") if os.geteuid() == 0 else ()
