@@ -76,6 +76,9 @@ def test_hostile_markup_takes_linear_time(piece: str) -> None:
 def test_what_does_not_show_does_not_hide_a_word() -> None:
     assert visible("v\u200bi\u00adag\u2060ra") == "viagra"
     assert visible("plain") == "plain"
+    ranges = ((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2064), (0x2066, 0x2069))
+    hidden = [0xAD, 0x34F, 0x61C, 0x180E, 0xFEFF, *(code for first, last in ranges for code in range(first, last + 1))]
+    assert visible("|".join(map(chr, hidden))) == "|" * (len(hidden) - 1)
 
 
 def test_bodies_are_apart_from_attachments(mails: Any) -> None:

@@ -20,7 +20,10 @@ _SNIFFED_BYTES = 4096
 _XML_TYPES = ("application/xml", "image/svg+xml")
 _TEXT_TYPES = (*_XML_TYPES, "application/pgp", "application/mbox")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]+")
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
 # An end that is missing is the end of the text, so that no start is looked at twice: linear in any text.
 _UNSHOWN = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style|template)\b[^<>]*>.*?(?:</\1\s*>|\Z)|<!\[CDATA\[|\]\]>",
@@ -123,7 +126,10 @@ def is_text(part: Part) -> bool:
 
 def visible(text: str) -> str:
     """``text`` without characters that do not show, which hide words from a search."""
-    return text if text.isascii() else _put("", _INVISIBLE, text)
+    if not text.isascii():
+        for char in _INVISIBLE:  # a fraction of what one regular expression takes, for hardly any is ever there
+            text = text.replace(char, "")
+    return text
 
 
 def shown(markup: str) -> str:
