@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward import Message
-from mailward_antivirus.patterns import PatternError, PatternSet, TooManyHits, Unsupported, parse_line
+from mailward_antivirus.patterns import PatternError, PatternSet, TooManyHits, Unsupported, parse_line, passes
 from mailward_antivirus.patterns.executable import HEAD_BYTES, layout_of
+from mailward_antivirus.patterns.passes import AhoPass, make_pass
 from mailward_antivirus.patterns.place import Surface
 from mailward_antivirus.signature_files import SignatureSet
 
@@ -243,7 +244,23 @@ def test_signatures_match_what_a_backtracking_expression_matches(
         return
     surface = Surface(len(content), str, lambda: layout_of(b""))
     chunks = [content[at : at + window] for at in range(0, len(content), window)]
-    assert (PatternSet.of([signature]).find(chunks, surface) is not None) == bool(slow(body).search(content))
+    expected = bool(slow(body).search(content))
+    for make in (make_pass, AhoPass):
+        assert (PatternSet.of([signature], make).find(chunks, surface) is not None) == expected
+
+
+@given(
+    st.sets(st.binary(min_size=1, max_size=6).map(lambda piece: bytes(byte % 3 for byte in piece)), max_size=6),
+    st.binary(max_size=60).map(lambda content: bytes(byte % 3 for byte in content)),
+    st.integers(1, 9),
+)
+def test_a_pass_in_windows_tells_every_piece_once_and_in_order(pieces: set[bytes], content: bytes, window: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "WINDOW_BYTES", window)
+        hits = list(AhoPass({piece: piece for piece in pieces}).hits(content))
+    ends = range(len(content) + 1)
+    assert sorted(hits) == sorted((end, piece) for end in ends for piece in pieces if content[:end].endswith(piece))
+    assert [end for end, _ in hits] == sorted(end for end, _ in hits)
 
 
 def test_many_signatures_are_one_pass() -> None:

@@ -23,7 +23,10 @@ REGEX = "regex:"
 ANY_ONE = "\0"
 """Stands for ``?`` in a piece of a term."""
 
-_ESCAPED = {"\\*": "\ufdd0", "\\?": "\ufdd1"}  # noncharacters: in no text
+NOTHING = "\ufdd0"
+"""A noncharacter that is in no piece of a term."""
+
+_ESCAPED = {"\\*": NOTHING, "\\?": "\ufdd1"}  # noncharacters: in no text
 _OPERATOR = re.compile(r"(?:^|(?<=[\s,]))(ALL|ANY|NONE|AND|OR|NOT)(?=[\s,]|$)")
 
 

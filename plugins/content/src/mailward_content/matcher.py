@@ -1,26 +1,32 @@
 """One matcher for all terms of all rules: a text is read once, however many rules there are.
 
-The longest plain stretch of every term goes into one Aho-Corasick automaton. Where it occurs, a term with
-wildcards is looked at closer. Regular expressions are one set of RE2, which takes linear time on any text.
+The plain stretches of every term go into one Aho-Corasick automaton. Where all of them occur, a term with wildcards
+is looked at closer. Regular expressions are one set of RE2, which takes linear time on any text.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import ahocorasick
+from ahocorasick_rs import AhoCorasick
+from attrs import frozen
 
-from mailward_content.language import ANY_ONE, Term
+from mailward_content.language import ANY_ONE, NOTHING, Term
 
 if TYPE_CHECKING:
     from mailward_content.regexes import RegexSet
 
+_HALVES = re.compile("[\ud800-\udfff]")
 _ASCII_SPACES = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
 _SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace() and char != " ")
+
+WINDOW_CHARS = 64 * 1024
+"""How much of a text goes through the automaton at once."""
+
+MIN_STRETCH = 3
+"""Shorter stretches beside the longest of a term are in most texts, and not worth a place in the automaton."""
 
 Finder = Callable[[str, int], int]
 """Where a piece ends at its first occurrence from a position on; -1 where there is none."""
@@ -53,48 +59,72 @@ class Matcher:
         return found
 
 
+@frozen
+class _Wild:
+    """A term with wildcards: what has to be in a text before it is worth a closer look, and how that is done."""
+
+    number: int
+    stretches: frozenset[str]
+    pieces: tuple[Finder, ...]
+
+    def occurs(self, text: str, found: set[str]) -> bool:
+        """Whether the pieces occur one after the other: each as early as it can, so the text is read once."""
+        if not self.stretches <= found:
+            return False
+        at = 0
+        for find in self.pieces:
+            at = find(text, at)
+            if at < 0:
+                return False
+        return True
+
+
+def _stretches(term: Term) -> frozenset[str]:
+    """The plain stretches of a term that have to be in a text: its trigger, and the others but for short ones."""
+    runs = (run for piece in term.pieces for run in piece.split(ANY_ONE))
+    return frozenset([term.trigger, *(run for run in runs if len(run) >= MIN_STRETCH)])
+
+
 class _Plain:
     """Terms without regular expressions, that are all looked for in the same form of a text.
 
-    The automaton says the number of a term that is its trigger, and a number below zero for a trigger that is
-    none: a set of numbers is all that comes of a text before terms with wildcards are looked at.
+    A text goes through the automaton in windows that overlap, for it makes a list of all that it finds: that of a
+    large text full of triggers would take many times its memory.
     """
 
     def __init__(self, terms: Sequence[tuple[int, Term]]) -> None:
-        values = {term.trigger: -1 - place for place, (_, term) in enumerate(terms)}
-        values |= {term.trigger: number for number, term in terms if term.is_plain}
-        self._wild: dict[int, list[tuple[int, tuple[Finder, ...]]]] = {}
-        self._same: dict[int, list[int]] = {}
+        plain: dict[str, tuple[int, ...]] = {}
+        wild: dict[str, list[_Wild]] = {}
         for number, term in terms:
-            value = values[term.trigger]
-            if not term.is_plain:
-                self._wild.setdefault(value, []).append((number, tuple(map(_finder, term.pieces))))
-            elif value != number:
-                self._same.setdefault(value, []).append(number)
-        self._no_terms = frozenset(value for value in values.values() if value < 0)
-        self._automaton: Any = ahocorasick.Automaton()
-        for trigger in _by_frequency(values):
-            self._automaton.add_word(trigger, values[trigger])
-        if values:
-            self._automaton.make_automaton()
+            if term.is_plain:
+                plain[term.trigger] = (*plain.get(term.trigger, ()), number)
+            else:
+                made = _Wild(number, _stretches(term), tuple(map(_finder, term.pieces)))
+                wild.setdefault(term.trigger, []).append(made)
+        self._wild = wild
+        self._plain = {stretch: () for these in wild.values() for one in these for stretch in one.stretches} | plain
+        self._automaton = AhoCorasick(self._plain, store_patterns=True)
+        self._overlap = max(map(len, self._plain), default=1) - 1
+        self._step = max(WINDOW_CHARS, self._overlap)
 
     def __bool__(self) -> bool:
-        return len(self._automaton) > 0
+        return bool(self._plain)
 
     def find(self, text: str) -> set[int]:
-        found = {value for _, value in self._automaton.iter(text)}
-        for value in found & self._same.keys():
-            found.update(self._same[value])
-        for value in found & self._wild.keys():
-            found.update(number for number, pieces in self._wild[value] if _occurs(text, pieces))
-        return found - self._no_terms
+        stretches = set[str]()
+        for start in range(0, len(text), self._step):
+            stretches.update(self._sought(text[start : start + self._step + self._overlap]))
+        found = set[int]().union(*map(self._plain.__getitem__, stretches))
+        for trigger in stretches & self._wild.keys():
+            found.update(term.number for term in self._wild[trigger] if term.occurs(text, stretches))
+        return found
 
-
-def _by_frequency(triggers: Iterable[str]) -> list[str]:
-    """Triggers in an order that puts frequent letters first: a node of the automaton tries its letters in turn."""
-    counted = Counter(itertools.chain.from_iterable(triggers))
-    rank = {letter: place for place, (letter, _) in enumerate(counted.most_common())}
-    return sorted(triggers, key=lambda trigger: [rank[letter] for letter in trigger])
+    def _sought(self, text: str) -> list[str]:
+        """The plain stretches of terms in ``text``, each as often as it occurs."""
+        try:
+            return self._automaton.find_matches_as_strings(text, overlapping=True)
+        except UnicodeEncodeError:  # the automaton takes UTF-8, which has no halves of surrogate pairs; nor have terms
+            return self._automaton.find_matches_as_strings(_HALVES.sub(NOTHING, text), overlapping=True)
 
 
 def _line(text: str) -> str:
@@ -102,6 +132,7 @@ def _line(text: str) -> str:
 
     By replacing, not by splitting: the words of a large text would take many times its memory.
     """
+    text = text.replace("\r\n", " ")
     for space in _ASCII_SPACES if text.isascii() else _SPACES:
         text = text.replace(space, " ")
     while "  " in text:
@@ -126,13 +157,3 @@ def _finder(piece: str) -> Finder:
         return -1
 
     return find
-
-
-def _occurs(text: str, pieces: tuple[Finder, ...]) -> bool:
-    """Whether the pieces occur one after the other: each as early as it can, so the text is read once."""
-    at = 0
-    for find in pieces:
-        at = find(text, at)
-        if at < 0:
-            return False
-    return True
