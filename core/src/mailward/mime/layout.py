@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 from attrs import define, field, frozen
@@ -72,16 +72,49 @@ def divide(
     One search through the bytes: linear in their number. The rest after the last part allowed is
     one segment `What.UNREAD`.
     """
-    needle = b"--" + boundary
     found = Division()
-    segments, data, what, at, asked = found.segments, source.data, What.PREAMBLE, body, 0
+    segments, data, what, at = found.segments, source.data, What.PREAMBLE, body
+    for hit, rest in _delimiters(source, body, end, boundary, lines, out_of_time, found):
+        paired, after = data[hit - 2 : hit] == b"\r\n", rest.end()
+        cut = max(hit - (2 if paired else 1), at)
+        segments.append(Segment(at, cut, what))
+        segments.append(Segment(cut, after, What.DELIMITER))
+        found.bare = found.bare or (not paired and hit > body) or (data[after - 1] == 0x0A and data[after - 2] != 0x0D)
+        at = after
+        if rest[1]:
+            what, found.closed = What.EPILOGUE, True
+            continue
+        found.resumed = found.resumed or found.closed
+        if found.parts == most_parts:
+            found.full = "max_parts"
+            break
+        what = What.PART
+        found.parts += 1
+    segments.append(Segment(at, end, What.UNREAD if found.full else what))
+    return found
+
+
+def _delimiters(
+    source: Source,
+    body: int,
+    end: int,
+    boundary: bytes,
+    lines: Lines,
+    out_of_time: Callable[[], bool],
+    found: Division,
+) -> Iterator[tuple[int, re.Match[bytes]]]:
+    """Where each delimiter line begins, and what follows its boundary; ``found`` learns of near misses.
+
+    After an end delimiter, another one is text of the epilogue.
+    """
+    needle, data, at, asked, ended = b"--" + boundary, source.data, body, 0, False
     for hit in source.finds(needle, body, end):
         if hit < at:
             continue
         asked += 1
         if asked % _ASK_EVERY == 0 and out_of_time():
-            what, found.full = What.UNREAD, "max_time_s"
-            break
+            found.full = "max_time_s"
+            return
         if hit != source.start and data[hit - 1] != 0x0A:
             found.returns = found.returns or data[hit - 1] == 0x0D
             if lines is not ANY_BREAK or data[hit - 1] != 0x0D:
@@ -92,27 +125,10 @@ def divide(
         if rest is None:
             _wrong(found, data, hit + 2, len(boundary), end)
             continue
-        if rest[1] and what is What.EPILOGUE:
+        if rest[1] and ended:
             continue
-        paired = data[hit - 2 : hit] == b"\r\n"
-        cut = max(hit - (2 if paired else 1), at)
-        segments.append(Segment(at, cut, what))
-        segments.append(Segment(cut, rest.end(), What.DELIMITER))
-        found.bare = (
-            found.bare or (not paired and hit > body) or (data[rest.end() - 1] == 0x0A and data[rest.end() - 2] != 0x0D)
-        )
-        at = rest.end()
-        if rest[1]:
-            what, found.closed = What.EPILOGUE, True
-            continue
-        found.resumed = found.resumed or found.closed
-        if found.parts == most_parts:
-            what, found.full = What.UNREAD, "max_parts"
-            break
-        what = What.PART
-        found.parts += 1
-    segments.append(Segment(at, end, what))
-    return found
+        at, ended = rest.end(), rest[1] is not None
+        yield hit, rest
 
 
 def _wrong(found: Division, data: Data, start: int, boundary_bytes: int, end: int) -> None:
