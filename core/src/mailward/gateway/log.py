@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from mailward.values.decision import Copy
+from mailward.gateway.judged_line import judged_fields
 from mailward.values.event import (
     Bounced,
     ConfigurationChanged,
@@ -41,8 +41,6 @@ from mailward.values.event import (
 from mailward.values.text import printable
 
 Fields = dict[str, Any]
-MAX_DETAILS = 10
-"""How many findings a line about a message tells the details of."""
 
 
 def listener() -> Callable[[Event], None]:
@@ -64,59 +62,7 @@ def describe(event: Event) -> tuple[str, Fields]:
 
 @describe.register
 def _(event: Judged) -> tuple[str, Fields]:
-    envelope = event.envelope
-    copies = event.verdict.copies
-    main = copies[0] if copies else None
-    fields: Fields = {
-        "id": envelope.id,
-        "verdict": ",".join(dict.fromkeys(str(copy.action) for copy in copies)),
-        "reply": event.reply.code,
-        "from": str(envelope.sender.address) or "<>",
-        "to": [str(r.address) for r in envelope.recipients[:10]],
-        "nrcpt": len(envelope.recipients),
-        "size": event.size_bytes,
-        "client": envelope.session.client_ip,
-        "client_name": envelope.session.client_name,
-        "origin": envelope.session.origin_ip,
-        "tls": envelope.session.tls,
-        "user": printable(envelope.session.user),
-        "receive_ms": event.receive_ms,
-        "scan_ms": event.scan_ms,
-        "commit_ms": event.commit_ms,
-    }
-    for copy in copies:
-        if copy.decided_by is not None:
-            decided = copy.decided_by
-            fields |= {
-                "action": str(decided.action),
-                "plugin": decided.plugin,
-                "rule": _rule(copy),
-                "reason": decided.reason,
-                "policy": copy.policy,
-            }
-            break
-    if main is not None:
-        fields["findings"] = [
-            f"{f.plugin}.{f.rule}{f'({f.name})' if f.name else ''}{f' in {f.part}' if f.part else ''}"
-            f"{' [shadow]' if f.shadow else ''}"
-            for copy in copies
-            for f in copy.findings[:20]
-        ][:20]
-        fields["details"] = [
-            f"{f.plugin}.{f.rule}: {printable(f.detail)}" for copy in copies for f in copy.findings[:20] if f.detail
-        ][:MAX_DETAILS]
-        fields["would_have"] = [
-            f"{d.plugin} {d.action} {d.reason}".strip() for copy in copies for d in copy.moot if d.shadow
-        ][:20]
-        fields["edits"] = sum(len(copy.splices) for copy in copies) or ""
-    slow = sorted(event.verdict.calls, key=lambda call: -call.elapsed_ms)[:3]
-    fields["spent"] = [f"{call.plugin}.{call.hook} {call.elapsed_ms:.1f}ms" for call in slow if call.elapsed_ms >= 1]
-    return "info", fields
-
-
-def _rule(copy: Copy) -> str:
-    decided = copy.decided_by
-    return decided.findings[0].rule if decided is not None and decided.findings else ""
+    return "info", judged_fields(event)
 
 
 @describe.register
