@@ -11,12 +11,13 @@ import structlog
 from attrs import evolve
 
 from mailward.hooks.context import Clock
+from mailward.spool.adoption import adopt
 from mailward.spool.batch import carry_out
 from mailward.spool.change import Arrival, Change, Promotion, Removal, Update
 from mailward.spool.content import QueueContent
 from mailward.spool.entry import Entry, Queue
-from mailward.spool.folders import CONTROL, DAMAGED, Disk, Folders, Vanished, slot_names
-from mailward.spool.ids import check_id, is_id, new_id
+from mailward.spool.folders import CONTROL, DAMAGED, Disk, Folders, Vanished
+from mailward.spool.ids import check_id, new_id
 from mailward.spool.image import read_entry
 from mailward.spool.incoming import Incoming
 from mailward.spool.journal import Journal
@@ -263,38 +264,7 @@ class Spool:
 
         ``in_use`` names the slots of all gateway processes of this spool. Raises SpoolError.
         """
-        taken: list[tuple[str, Queue]] = []
-        for slot in slot_names(self.root):
-            if slot == self.slot or slot in in_use:
-                continue
-            other = Folders(self.root, slot, self._disk)
-            with contextlib.suppress(SpoolError):
-                other.open(wait_s=0.0)
-                try:
-                    taken += self._take_from(other)
-                finally:
-                    other.close()
-        return taken
-
-    def _take_from(self, other: Folders) -> list[tuple[str, Queue]]:
-        taken: dict[str, Queue] = {}
-        try:
-            taken |= self.journal.adopt(other)
-            for name in (*Queue, DAMAGED):
-                ids = [message_id for message_id in other.ids(name) if is_id(message_id)]
-                for message_id in ids:
-                    os.rename(
-                        message_id, message_id, src_dir_fd=other.folder(name), dst_dir_fd=self._folders.folder(name)
-                    )
-                if ids:
-                    self._folders.sync(name)
-                if isinstance(name, Queue):
-                    taken |= dict.fromkeys(ids, name)
-                for message_id in ids:
-                    self.journal.drop(message_id)  # the file came after the record
-        except OSError as error:
-            raise SpoolError(f"{other.path}: {error.strerror}") from error
-        return list(taken.items())
+        return adopt(self.root, self._folders, self.journal, (*in_use, self.slot))
 
     def _one(self, change: Change) -> None:
         (error,) = self.carry_out([change])
