@@ -102,6 +102,7 @@ def test_helo_gets_one_line(house: House, to: str) -> None:
         (("EHLO a.example", "QUIT"), 221),
         (("EHLO a.example", "STARTTLS"), 502),
         (("EHLO a.example", "BDAT 0 LAST"), 503),
+        (("EHLO a.example", "BDAT \u0663 LAST"), 500),
         (("EHLO a.example", ""), 500),
         (("EHLO a.example", "\x00\x01"), 500),
     ],

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from mailward.gateway.transaction import Transaction
     from mailward.gateway.verdict_plan import Plan
 
-_CHUNK = re.compile(r"(\d{1,18})( +LAST)?", re.IGNORECASE)
+CHUNK = re.compile(r"([0-9]{1,18})( +LAST)?", re.IGNORECASE)
+"""The argument of BDAT: octets, and whether they are the last."""
 _RULES = {BARE_LINE_END: "bare_line_ends", NUL_BYTE: "nul", TOO_LARGE: "max_message_bytes"}
 
 
@@ -86,7 +87,7 @@ async def data(server: Server, argument: str) -> Reply | None:
 
 async def bdat(server: Server, argument: str) -> Reply | None:
     """BDAT (RFC 3030 section 2). A chunk that cannot be used is read and thrown away: it is no commands."""
-    match = _CHUNK.fullmatch(argument)
+    match = CHUNK.fullmatch(argument)
     if match is None:
         # how much follows is not known, so nothing after it can be understood
         raise Leave(BAD_SYNTAX)
