@@ -1,9 +1,10 @@
-"""Exim on both sides of the program: as a client, with CHUNKING, and as the next hop."""
+"""Exim on both sides of the program: as a client, with CHUNKING and PIPECONNECT, and as the next hop."""
 
 from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from harness.certificates import Authority
 from harness.gateway import running
 from harness.hop import open_hop
 from harness.mails import CLEAN
@@ -29,6 +31,7 @@ local_interfaces = 127.0.0.1
 host_lookup =
 dns_again_means_nonexist = *
 tls_advertise_hosts =
+log_selector = +pipelining
 acl_smtp_rcpt = accept
 domainlist local_domains =
 begin routers
@@ -41,7 +44,7 @@ onward:
   driver = smtp
   port = {port}
   hosts_try_chunking = *
-  hosts_avoid_tls = *
+  {tls}
   hosts_pipe_connect = *
   dnssec_request_domains =
 store:
@@ -50,6 +53,21 @@ store:
   maildir_format
   user = nobody
   group = nogroup
+"""
+_ONWARD = {
+    "driver": "manualroute",
+    "route": "route_list = * 127.0.0.1 byname\n  self = send",
+    "transport": "onward",
+}
+_DOOR = """
+from mailward import Plugin, Reply, hookimpl
+
+class Door(Plugin):
+    \"\"\"Refuses everybody while the file "refusing" is there.\"\"\"
+
+    @hookimpl
+    def connect(self, session):
+        return Reply(450, "4.7.1", "Not today") if (self.context.base / "refusing").exists() else None
 """
 
 
@@ -108,8 +126,19 @@ def home() -> Iterator[Path]:
 
 def config(exim: Path, home: Path, **options: object) -> Path:
     path = home.parent / "exim.conf"
+    options = {"tls": "hosts_avoid_tls = *", **options}
     path.write_text(_CONFIG.format(exim=exim, folder=home, **options))
     return path
+
+
+def send(exim: Path, file: Path) -> None:
+    """Have Exim take a message and deliver it, before this returns."""
+    # in two steps: only as root does it write to the log of a configuration that is not its own
+    for options, said in (
+        (["-odq", "-i", "-f", "author@sender.example", "reader@house.example"], CLEAN.replace(b"\r\n", b"\n")),
+        (["-q"], b""),
+    ):
+        subprocess.run([exim, "-C", file, *options], input=said, check=True, capture_output=True, timeout=60)
 
 
 def test_exim_hands_over_in_chunks_what_arrives_byte_for_byte(exim: Path, home: Path, tmp_path: Path) -> None:
@@ -120,11 +149,9 @@ def test_exim_hands_over_in_chunks_what_arrives_byte_for_byte(exim: Path, home: 
             {"relay": {"default": hop.route}, "diagnostics": {"inbound": "all", "inbound_data": "ignore"}},
         ) as gateway,
     ):
-        route = "route_list = * 127.0.0.1 byname\n  self = send"
-        file = config(exim, home, driver="manualroute", route=route, transport="onward", port=gateway.port)
-        command = [exim, "-C", file, "-odi", "-i", "-f", "author@sender.example", "reader@house.example"]
+        file = config(exim, home, **_ONWARD, port=gateway.port)
         for _ in range(2):
-            subprocess.run(command, input=CLEAN.replace(b"\r\n", b"\n"), check=True, capture_output=True, timeout=60)
+            send(exim, file)
         arrived = hop.wait_for("reader@house.example", 2)
         start = arrived.content.index(b"From: ")
         assert CLEAN[CLEAN.index(b"Subject: ") :] in arrived.content[start:]
@@ -133,6 +160,47 @@ def test_exim_hands_over_in_chunks_what_arrives_byte_for_byte(exim: Path, home: 
             "conversations to be written down",
         )
         assert any("BDAT " in one for one in said), said
+
+
+@pytest.mark.parametrize(
+    ("listener", "tls"),
+    [
+        ({}, "hosts_avoid_tls = *"),
+        ({"tls": "starttls"}, "hosts_require_tls = *"),
+        ({"tls": "implicit"}, "protocol = smtps"),
+    ],
+    ids=["clear", "starttls", "implicit"],
+)
+def test_exim_speaks_before_the_greeting_once_it_knows_that_it_may(
+    exim: Path, home: Path, tmp_path: Path, listener: dict[str, str], tls: str
+) -> None:
+    if listener:
+        certificate = Authority.make(tmp_path / "tls").issue("mx.example.test")
+        listener = {**listener, "tls_certificate": str(certificate)}
+    with (
+        open_hop() as hop,
+        running(
+            tmp_path / "gateway",
+            {
+                "plugins": ["relay", "./door.py"],
+                "gateway": {"listen": ["127.0.0.1:0"], "pipe_connect": True, **listener},
+                "relay": {"default": hop.route},
+            },
+            {"door.py": _DOOR},
+        ) as gateway,
+    ):
+        file = config(exim, home, **_ONWARD, port=gateway.port, tls=tls)
+        for _ in range(3):
+            send(exim, file)
+        hop.wait_for("reader@house.example", 3)
+        log = (home / "mainlog").read_text()
+        # "L" is pipelining, "L*" such as began before the greeting
+        assert re.findall(r" => reader@house\.example .* (L\S*) ", log) == ["L", "L*", "L*"], log
+        (gateway.folder / "refusing").touch()
+        send(exim, file)
+        log = (home / "mainlog").read_text()
+        assert re.search(r" == reader@house\.example .*450 4\.7\.1 Not today", log), log
+    assert not gateway.log("protocol_violation")
 
 
 @contextmanager

@@ -50,6 +50,14 @@ def test_the_gateway_listens_beside_them_where_it_says_so() -> None:
             '[gateway]\ntls = "implicit"\ntls_certificate = "x"\ntls_client_certificates = "require"\n',
             "gateway.tls_client_ca: is missing",
         ),
+        (
+            "[gateway]\ngreeting_delay_s = 2\npipe_connect = true\n",
+            "gateway.greeting_delay_s = 2 s: shows nobody up where clients may speak before the greeting",
+        ),
+        (
+            '[gateway]\ngreeting_delay_s = 2\n[listener.in]\nlisten = [":25"]\npipe_connect = true\n',
+            "listener.in.greeting_delay_s",
+        ),
         ('[gateway]\nproxy_from = ["10.0.0.0/33"]\n', "gateway.proxy_from"),
         ('[gateway]\nxclient_from = ["10.0.0.1/8"]\n', "has host bits set"),
         ("[gateway]\nread_timeout_s = 1201\n", "gateway.read_timeout_s = 1201: out of range; allowed: 1 to 1200"),

@@ -47,6 +47,11 @@ class Protocol(StrEnum):
     SMTP = "smtp"
     LMTP = "lmtp"
 
+    @property
+    def hello(self) -> str:
+        """The command that asks what is offered (RFC 5321 section 4.1.1.1, RFC 2033 section 4.1)."""
+        return "LHLO" if self is Protocol.LMTP else "EHLO"
+
 
 class Tls(StrEnum):
     """Where TLS begins: nowhere, where the client asks, before any mail, or with the connection."""
@@ -161,6 +166,10 @@ class GatewaySettings:
     )
     greeting_delay_s: Seconds = setting(
         Seconds(0.0), validator=between(0, 30), help="wait before the greeting, so that early talkers show"
+    )
+    pipe_connect: bool = setting(
+        False,
+        help="offer PIPECONNECT: clients may send EHLO, and all that they may pipeline, before the greeting",
     )
     bare_line_ends: BareLineEnds = setting(
         BareLineEnds.REFUSE,

@@ -67,6 +67,13 @@ def _contradictions(key: str, settings: GatewaySettings) -> Iterator[Problem]:
         yield Problem(
             f"{key}.tls_client_ca", "is missing", allowed="a PEM file; certificates of clients need one to vouch"
         )
+    if settings.pipe_connect and settings.greeting_delay_s:
+        yield Problem(
+            f"{key}.greeting_delay_s",
+            "shows nobody up where clients may speak before the greeting, and takes the time that this saves",
+            f"{settings.greeting_delay_s:g} s",
+            '"0 s", or pipe_connect = false',
+        )
     if settings.auth is not Auth.OFF and not encrypts and not settings.auth_without_tls:
         yield Problem(
             f"{key}.auth",

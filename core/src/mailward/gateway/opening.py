@@ -76,6 +76,7 @@ async def _enter(server: Server) -> None:
 async def welcome(server: Server) -> Reply:
     """The greeting, after the client was looked up and the plugins were asked. Raises Leave where it is refused."""
     services = server.services
+    server.welcomed = False
     named = await look_up(services.engine.resolver, server.client.client_ip, server.settings)
     if named.refusal is not None:
         raise server.dismissal(named.refusal, "connect", "deny_unresolved_clients")
@@ -86,6 +87,7 @@ async def welcome(server: Server) -> Reply:
         server.refused("connect", ruling.reply, ruling.plugin, ruling.rule)
         raise Leave(ruling.reply)
     server.connect_findings, server.hello_findings = ruling.findings, ()
+    server.welcomed = True
     kind = "LMTP" if server.settings.protocol is Protocol.LMTP else "ESMTP"
     return Reply(220, "", f"{server.settings.hostname} {kind} Mailward")
 
@@ -95,8 +97,16 @@ async def _say_greeting(server: Server, greeting: Reply) -> None:
     if settings.greeting_delay_s:
         with server.no_hurry():
             await asyncio.sleep(settings.greeting_delay_s)
-    if server.pending and settings.early_talkers is not EarlyTalkers.ALLOW:
+    if server.pending and not _may_speak(server):
         server.violation("commands before the greeting")
         refuses = settings.early_talkers is EarlyTalkers.REFUSE
         raise server.dismissal(GREETED_EARLY if refuses else GREETED_EARLY_FOR_NOW, "connect", "early_talkers")
     await server.say(greeting)
+
+
+def _may_speak(server: Server) -> bool:
+    """Whether what the client said before its greeting is in order; a browser is not, even with PIPECONNECT."""
+    settings = server.settings
+    if settings.early_talkers is EarlyTalkers.ALLOW:
+        return True
+    return settings.pipe_connect and server.lines.may_begin(f"{settings.protocol.hello} ".encode())

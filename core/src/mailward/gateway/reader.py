@@ -17,6 +17,10 @@ class LineReader(asyncio.StreamReader):
         """Whether bytes were received that nobody has read."""
         return bool(self._buffer)
 
+    def may_begin(self, word: bytes) -> bool:
+        """Whether what waits is ``word`` (upper case) and more, or as much of it as came; case does not matter."""
+        return word.startswith(bytes(self._buffer[: len(word)]).upper())
+
     def take_pending(self) -> bytes:
         """These bytes; they are not in the reader any more."""
         taken = bytes(self._buffer)
@@ -24,3 +28,7 @@ class LineReader(asyncio.StreamReader):
         # what waited in the reader may have stopped the transport
         self._maybe_resume_transport()
         return taken
+
+    def put_back(self, data: bytes) -> None:
+        """Have bytes read that were taken, or came behind what was; the client may have ended its side already."""
+        self._buffer[:0] = data

@@ -92,7 +92,7 @@ class Server(Reporting, SMTP):
         self.hello_findings: tuple[Finding, ...] = ()
         self.recorder: Recorder | None = None
         self.messages = self.errors = self.junk = self.failed_logins = self.content_bytes = 0
-        self.busy = False
+        self.busy = self.welcomed = False
         self._content: Content | None = None
         self._content_ended: asyncio.Future[None] | None = None
         self._content_since = 0.0
@@ -126,9 +126,7 @@ class Server(Reporting, SMTP):
         """Forget the connection (asyncio calls this)."""
         self.services.watch.discard(self)
         self.services.connections.discard(self)
-        if self._counted_in:
-            self.services.doorkeeper.leave(self._counted_in)
-            self._counted_in = ""
+        self.count_out()
         if self.recorder is not None and error is not None:
             self.recorder.fault(Fault.COMMUNICATION, type(error).__name__)
         super().connection_lost(error)
@@ -171,6 +169,8 @@ class Server(Reporting, SMTP):
                 await self._next_command()
         except Leave as leave:
             last = leave.reply
+            if last is not None and self.settings.pipe_connect and not self.welcomed:
+                last = await self.services.farewells.answer(self, last)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -222,6 +222,12 @@ class Server(Reporting, SMTP):
         """The connection was let in: from now on it counts, until it ends."""
         self._counted_in = self.peer.ip
         self.services.connections.add(self)
+
+    def count_out(self) -> None:
+        """From now on it does not, though it has not ended yet."""
+        if self._counted_in:
+            self.services.doorkeeper.leave(self._counted_in)
+            self._counted_in = ""
 
     def hurry(self, seconds: float) -> None:
         """Give the client so much time from now."""
@@ -296,7 +302,7 @@ class Server(Reporting, SMTP):
             self._content = None
             ended.set_result(None)
             if rest:
-                self.lines.feed_data(rest)
+                self.lines.put_back(rest)
         elif self.content_bytes > self.settings.max_session_bytes + self.settings.max_message_bytes:
             self._content = None
             ended.set_exception(self.dismissal(TOO_MUCH_CONTENT, "data", "max_session_bytes"))

@@ -15,6 +15,7 @@ from mailward.engine.gateway_settings import Auth, Tls
 from mailward.engine.listeners import ListenerSection
 from mailward.gateway.acceptance import Acceptance
 from mailward.gateway.doorkeeper import Doorkeeper
+from mailward.gateway.farewell import Farewells
 from mailward.gateway.login import HASHES_AT_A_TIME, Authenticator, LoginFailures
 from mailward.gateway.passwords import PasswordError, PasswordFile
 from mailward.gateway.rawcopies import RawCopies
@@ -95,6 +96,7 @@ class Services:
         self.connections: set[Server] = set()
         self.watch = Watch()
         self.doorkeeper = Doorkeeper(engine.tally)
+        self.farewells = Farewells()
         self.conversations = conversation_log(engine.config, "inbound", engine.clock.time)
         self.raw_copies = RawCopies(engine.config, engine.clock.time)
         self.login_failures = LoginFailures(engine.clock.monotonic)

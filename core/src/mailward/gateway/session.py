@@ -98,6 +98,8 @@ def _offers(server: Server) -> Reply:
             f"SIZE {settings.max_message_bytes}",
             *("8BITMIME", "SMTPUTF8", "PIPELINING", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES"),
         ]
+        if settings.pipe_connect:
+            words.append("PIPECONNECT")
         if settings.tls in (Tls.STARTTLS, Tls.REQUIRED) and not encrypted:
             words.append("STARTTLS")
         if listener.authenticator is not None and not logged_in and (encrypted or settings.auth_without_tls):
@@ -181,9 +183,8 @@ async def _log_in(server: Server, authenticator: Authenticator, given: Credentia
         services.login_failures.clear(address)
         services.count("logins")
         server.failed_logins = 0
-        greeting = "LHLO" if server.settings.protocol is Protocol.LMTP else "EHLO"
         server.client = evolve(server.client, user=given.user)
-        server.client = evolve(server.client, protocol=protocol_name(server, greeting))
+        server.client = evolve(server.client, protocol=protocol_name(server, server.settings.protocol.hello))
         return LOGGED_IN
     server.failed_logins += 1
     failures = services.login_failures.add(address)
