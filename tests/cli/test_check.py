@@ -93,7 +93,8 @@ Checked = Callable[..., tuple[int, dict[str, dict[str, str]]]]
 
 
 def test_where_all_is_well_every_row_is_ok(checked: Checked, names: str) -> None:
-    status, rows = checked("['relay', 'content', 'antivirus']")
+    local = '[relay]\nlocal = { "mx.house.example" = "maildir:md" }'
+    status, rows = checked("['relay', 'content', 'antivirus']", toml=local)
     core = {name: row for name, row in rows.items() if name != "core: free space"}
     health = {name: row["health"] for name, row in core.items() if name.startswith("core")}
     # tests are often run by root, which a gateway should not be
@@ -123,6 +124,30 @@ def test_a_name_that_does_not_lead_there_and_back_is_a_warning(checked: Checked,
     assert row["advice"]
 
 
+def test_mail_to_the_postmaster_alone_that_would_be_refused_is_a_warning(checked: Checked) -> None:
+    local = '[relay]\nlocal = { "house.example" = "maildir:md" }'
+    row = checked("['relay']", toml=local)[1]["core: postmaster"]
+    assert (row["health"], row["detail"]) == (
+        "warning",
+        "<postmaster> is postmaster@mx.house.example, which is not in the house",
+    )
+    assert "set gateway.postmaster" in row["advice"]
+
+
+def test_settings_of_a_plugin_that_is_not_enabled_are_a_warning(checked: Checked) -> None:
+    status, rows = checked("['relay']", toml="[content]\nblock_names = true")
+    row = rows["content: not enabled"]
+    assert (status, row["health"]) == (0, "warning")
+    assert row["advice"] == 'add "content" to plugins, or take the section out'
+
+
+def test_a_listener_where_nobody_can_log_in_is_a_failure(checked: Checked) -> None:
+    listener = '[listener.people]\nlisten = ["127.0.0.1:0"]\nauth = "required"\nauth_without_tls = true'
+    status, rows = checked("['relay']", toml=listener)
+    assert (status, rows["core: listener.people passwords"]["health"]) == (1, "failure")
+    assert "listener.people.password_file" in rows["core: listener.people passwords"]["advice"]
+
+
 def test_a_name_server_that_does_not_answer_is_a_failure(run: Run, tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -147,6 +172,29 @@ def test_a_port_that_another_program_has_is_a_failure(checked: Checked) -> None:
     row = rows[f"core: listen 127.0.0.1:{port}"]
     assert (status, row["health"]) == (1, "failure")
     assert "another program" in row["advice"]
+
+
+def test_a_port_where_the_gateway_says_nothing_at_first_is_ok_while_it_runs(checked: Checked, tmp_path: Path) -> None:
+    """One that waits for a PROXY header or TLS greets nobody; the program that runs is asked instead."""
+    state = tmp_path / "mailward-data"
+    state.mkdir(mode=0o700)
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket(socket.AF_UNIX) as control:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        control.bind(str(state / "control.sock"))
+        control.listen()
+        answer = json.dumps({"ok": True, "text": "", "facts": {"listening": [address]}}).encode()
+        teller = threading.Thread(target=_tell, args=(control, answer))
+        teller.start()
+        status, rows = checked(listen=address)
+        teller.join()
+    assert (status, rows[f"core: listen {address}"]["health"]) == (0, "ok")
+
+
+def _tell(control: socket.socket, answer: bytes) -> None:
+    connection, _ = control.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(answer)
 
 
 def test_a_port_where_the_gateway_itself_answers_is_ok(checked: Checked) -> None:

@@ -69,7 +69,7 @@ def test_not_set_leaves_it_to_the_core(content: Any, mails: Any) -> None:
 
 
 def test_encrypted_mail_is_no_encrypted_container(content: Any, mails: Any) -> None:
-    settings = 'on_encrypted = "drop"\non_encrypted_mail = "tag"'
+    settings = 'on_encrypted = "drop"\non_encrypted_mail = "deliver"'
     assert content(mails.parts(SMIME), settings).action.name == "deliver"
     both = mails.parts(SMIME, mails.file("secret.zip", mails.locked("a.txt")))
     assert content(both, settings).action.name == "drop"

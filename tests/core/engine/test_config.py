@@ -81,6 +81,40 @@ def test_what_is_out_of_range_is_an_error_and_not_clamped(text: str) -> None:
     assert problem.key == text.partition(" =")[0].replace("[", "").replace("]\n", ".")
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "message"),
+    [
+        ('[gateway]\nhostname = "mx.example\\r\\n250 ok"', "gateway.hostname", "is no host name"),
+        ('[gateway]\nhostname = "mx example"', "gateway.hostname", "is no host name"),
+        ('[gateway]\nhostname = ""', "gateway.hostname", "is no host name"),
+        ('[gateway]\npostmaster = "bob"', "gateway.postmaster", "write local@domain"),
+        ('[dns]\nservers = ["ns.example"]', "dns.servers", "is no name server; allowed: 192.0.2.53"),
+        ('[dns]\nservers = ["192.0.2.53:0"]', "dns.servers", "is no name server"),
+        ('[dns]\nservers = ["[::1"]', "dns.servers", "is no name server"),
+        ('[disposition]\nunchecked = "tag"', "disposition.unchecked", "a tag marks with a subject, with headers"),
+    ],
+)
+def test_what_would_only_fail_with_mail_under_way_is_told_at_load(text: str, key: str, message: str) -> None:
+    problem = only(text)
+    assert problem.key == key
+    assert message in problem.message
+
+
+@pytest.mark.parametrize("hostname", ["mx", "mx-1.example.com", "[192.0.2.1]", "a_b.example"])
+def test_names_of_hosts_are_taken(hostname: str) -> None:
+    config = parse_config(f'[gateway]\nhostname = "{hostname}"', "mailward.toml", Path())
+    assert config.core.gateway.hostname == hostname
+
+
+@pytest.mark.parametrize("server", ["192.0.2.53", "192.0.2.53:5353", "[2001:db8::53]:53", "[2001:db8::53]", "::1"])
+def test_addresses_of_name_servers_are_taken(server: str) -> None:
+    assert parse_config(f'[dns]\nservers = ["{server}"]', "mailward.toml", Path()).core.dns.servers == (server,)
+
+
+def test_a_mark_of_the_encoding_at_the_start_of_the_file_does_no_harm() -> None:
+    assert parse_config("\ufeffplugins = []", "mailward.toml", Path()).plugins == ()
+
+
 def test_every_problem_is_told_in_one_go() -> None:
     found = problems("[gateway]\nlisten = 5\ntrace = 5\n[scan]\nworker = 1\n[policy.p]\n")
     assert [problem.key for problem in found] == ["gateway.listen", "gateway.trace", "scan.worker", "policy.p"]

@@ -80,6 +80,7 @@ class Settings:
         ("hold", MessageAction, Hold()),
         ({"action": "forward", "to": "a@b"}, Action, Forward(to=Address("a", "b"))),
         ({"action": "tag", "headers": [["X-A", "1"]]}, Action, Tag(headers=(("X-A", "1"),))),
+        ({"action": "tag", "headers": {"X-A": "1", "X-B": "2"}}, Action, Tag(headers=(("X-A", "1"), ("X-B", "2")))),
         ({"action": "reject", "reply": "554 5.7.1 Virus"}, Action, Reject(Reply(554, "5.7.1", "Virus"))),
         (["hold", "reject"], tuple[Action, ...], (Hold(), Reject())),
         ({"a": ["x"]}, dict[str, tuple[str, ...]], {"a": ("x",)}),
@@ -123,6 +124,13 @@ def test_a_value_is_read(value: Any, kind: Any, expected: Any) -> None:
         ("ab", tuple[str, ...], "is not a list"),
         ("ab", dict[str, str], "is not a table"),
         ({"action": "tag", "headers": ["ab"]}, Action, "is not a list"),
+        ("tag", Action, 'write { action = "tag", subject = "[suspicious]"'),
+        ({"action": "tag", "headers": {}}, Action, "a tag marks with a subject"),
+        ({"action": "tag", "headers": {"X A": "1"}}, Action, "'X A' is not the name of a header field"),
+        ({"action": "tag", "headers": {"": "1"}}, Action, "'' is not the name of a header field"),
+        ({"action": "tag", "headers": {"Content-Type": "text/html"}}, Action, "says how the body is to be read"),
+        ("{% include '/etc/passwd' %}", Template, "line 1: a text cannot take in other templates"),
+        ("a\n{% extends 'x' %}", Template, "line 2: a text cannot take in other templates"),
     ],
 )
 def test_a_wrong_value_is_told_in_words(value: Any, kind: Any, said: str) -> None:

@@ -36,6 +36,8 @@ def test_the_gateway_listens_beside_them_where_it_says_so() -> None:
     ("text", "problem"),
     [
         ("[listener.in]\n", "listener.in.listen: is missing"),
+        ("[listener.in]\nlisten = []\n", "listener.in.listen: is empty"),
+        ("[gateway]\nlisten = []\n", "gateway.listen: is empty"),
         ("listener = 5\n", "listener: is not a table"),
         ("[listener]\nin = 5\n", "listener.in: is not a table"),
         (

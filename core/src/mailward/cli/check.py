@@ -15,6 +15,7 @@ from mailward.cli.output import FAILED, OK, USAGE, console, print_json, problem_
 if TYPE_CHECKING:
     from mailward.engine.config import Config
     from mailward.engine.engine import Engine
+    from mailward.engine.listeners import ListenerSection
     from mailward.hooks.resolver import Resolver
     from mailward.values.check import Check
 
@@ -82,35 +83,69 @@ def _show(rows: list[Check]) -> None:
 
 
 async def _checks(config: Config) -> list[Check]:
-    from mailward.cli.checks import descriptors, files_of, listening, privileges, state_folder
+    from mailward.cli.checks import descriptors, files_of, listening, places_taken, privileges, state_folder
     from mailward.engine.engine import Engine
+    from mailward.gateway.plan import points_of
     from mailward.values.check import Check
 
+    points_of(config)
     engine = Engine(config)
     rows = [Check("configuration", detail=config.source, plugin="core"), *_plugins(engine)]
     rows += await _dns(engine.resolver, engine.hostname)
+    taken = places_taken(config.state)
     for listener in config.listeners:
-        rows += [listening(address, config.source, engine.hostname) for address in listener.settings.listen]
-        rows += [*files_of(config, listener)]
+        rows += [listening(address, config.source, engine.hostname, taken) for address in listener.settings.listen]
+        rows += [*files_of(config, listener), *_logins(engine, listener)]
     rows += state_folder(config.state, config.core.gateway.max_message_bytes)
     rows += [privileges(config), descriptors(config.core)]
     async with engine:
-        rows += await engine.check()
+        rows += [await _postmaster(engine), *await engine.check()]
     return rows
 
 
 def _plugins(engine: Engine) -> Iterator[Check]:
-    """One row for each plugin, and one for each that runs in shadow mode."""
+    """One row for each plugin, and one for each that runs in shadow mode, or has settings and does not run."""
     from mailward.values.check import Check
 
     for found in engine.policies.found:
         yield Check("loads", detail=f"{found.version} from {found.origin}".strip(), plugin=found.name)
+    for name in sorted(engine.config.sections.keys() - {found.name for found in engine.policies.found}):
+        detail = f"has a section [{name}] and does not run: it is not in the list of plugins"
+        yield Check("not enabled", False, detail, f'add "{name}" to plugins, or take the section out', True, name)
     for instance in engine.policies.instances:
         if instance.shadow:
             detail = "in shadow mode: it runs, and nothing that it decides is applied"
             yield Check(
                 "shadow", False, detail, f"remove shadow from [{instance.name}] to apply it", True, instance.name
             )
+
+
+def _logins(engine: Engine, listener: ListenerSection) -> Iterator[Check]:
+    """Whether anybody knows the passwords of clients that log in."""
+    from mailward.engine.gateway_settings import Auth
+    from mailward.values.check import Check
+
+    settings = listener.settings
+    if settings.auth is Auth.OFF or settings.password_file is not None:
+        return
+    if not engine.policies.default.implementing("authenticate"):
+        key = f"listener.{listener.name}" if listener.name else "gateway"
+        advice = f"set {key}.password_file, or enable a plugin that has the hook authenticate"
+        yield Check(f"{key} passwords", False, "nobody can log in: no password is known", advice, plugin="core")
+
+
+async def _postmaster(engine: Engine) -> Check:
+    """RFC 5321 section 4.5.1: mail to <postmaster> alone is taken; so its address has to be of the house."""
+    from mailward.values.address import Address
+    from mailward.values.check import Check
+    from mailward.values.envelope import Recipient
+
+    own = engine.config.core.gateway.postmaster
+    address = Address("postmaster", engine.hostname.lower()) if own.is_null else own
+    taken = await engine.gate.locality(Recipient(address)) is True
+    advice = "set gateway.postmaster to an address of the house: strangers who write to <postmaster> are refused"
+    detail = f"<postmaster> is {address}{'' if taken else ', which is not in the house'}"
+    return Check("postmaster", taken, detail, advice, True, "core")
 
 
 async def _dns(resolver: Resolver, hostname: str) -> list[Check]:

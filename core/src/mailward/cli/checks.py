@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
+
+import msgspec
 
 from mailward.engine.config import Config
 from mailward.engine.core_settings import CoreSettings
@@ -20,6 +23,7 @@ from mailward.gateway.passwords import PasswordError, PasswordFile
 from mailward.gateway.plan import descriptors_needed
 from mailward.gateway.privileges import account
 from mailward.gateway.tls import Certificates
+from mailward.supervisor.control import Request, ask
 from mailward.values.check import Check
 from mailward.values.errors import ConfigError
 
@@ -55,10 +59,24 @@ def privileges(config: Config) -> Check:
     return Check("privileges", detail=f"runs as {process.user or f'user {uid}'}", plugin="core")
 
 
-def listening(address: str, source: str, hostname: str) -> Check:
-    """Whether the gateway can listen there, or does already. Raises ConfigError where it is no address."""
+def places_taken(state: Path) -> frozenset[tuple[str, int]]:
+    """Where the program listens that runs on a state folder; nowhere where none runs."""
+    try:
+        facts = json.loads(bytes(ask(state, Request("status"), _GREETING_TIMEOUT_S).facts))
+    except (OSError, ValueError, msgspec.DecodeError):
+        return frozenset()
+    return frozenset(Listen.parse(address).place for address in facts["listening"])
+
+
+def listening(address: str, source: str, hostname: str, taken: Container[tuple[str, int]] = ()) -> Check:
+    """Whether the gateway can listen there, or does already: where it does (``taken``) or where it greets.
+
+    Raises ConfigError where it is no address.
+    """
     listen = Listen.parse(address, source)
     name = f"listen {listen}"
+    if listen.port and listen.place in taken:
+        return Check(name, detail="the program that runs listens there already", plugin="core")
     try:
         listen.bind(source).close()
     except ConfigError as error:

@@ -25,13 +25,13 @@ from mailward.hooks.settings import is_settings
 from mailward.hooks.specs import Specs, hooks, specification
 from mailward.values.action import ACTIONS, MESSAGE_ACTIONS
 
-_SECTION = re.compile(r"^([A-Z][a-z ]+): ", re.MULTILINE)
 _NOTICE = "<!-- Generated: python -m mailward.cli.reference {page} > docs/{page}.md -->\n"
 SETTINGS_MARK = "<!-- Settings, generated: python -m mailward.cli.reference {name} docs/{name}.md -->"
 SETTINGS_END = "<!-- end of settings -->"
 MAX_DEFAULT_CHARS = 100
 """Longer defaults are cut in tables; ``mailward plugins NAME --json`` shows them whole."""
 SECTIONS = ("When", "May return", "On error", "Deadline", "Runs in", "Since")
+_SECTION = re.compile(rf"^({'|'.join(SECTIONS)}): ", re.MULTILINE)
 
 
 def signature(name: str) -> str:
@@ -143,7 +143,8 @@ def _policies() -> Iterator[str]:
 def _actions() -> Iterator[str]:
     yield "## Actions\n"
     yield 'An action is its name, `"hold"`, or a table, `{ action = "tag", subject = "[suspicious]" }`. Where several'
-    yield "apply to a message, the one that stands first here is carried out; edits add up.\n"
+    yield "apply to a message, the one that stands first here is carried out; edits add up. A tag has a subject,"
+    yield 'or header fields, or both: `{ action = "tag", headers = { "X-Seen" = "yes" } }`.\n'
     yield "| action | on | what is done | keys |\n|---|---|---|---|"
     for name, kind in ACTIONS.items():
         keys = ", ".join(f"`{field.name}`" for field in attrs.fields(kind) if field.init)

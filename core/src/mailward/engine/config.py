@@ -124,7 +124,7 @@ def load_config(path: Path | None) -> Config:
 def parse_config(text: str, source: str, base: Path) -> Config:
     """Read configuration text; raises ConfigError with every problem found."""
     try:
-        tables = tomllib.loads(text)
+        tables = tomllib.loads(text.removeprefix("\ufeff"))  # some editors put a mark of the encoding first
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(source, [Problem("file", f"is not TOML: {error}")]) from error
     names = tables.pop("plugins", [])

@@ -16,7 +16,7 @@ from cattrs.errors import StructureHandlerNotFoundError
 
 from mailward.hooks.settings import ByteSize, Seconds, Secret, also_of, is_settings
 from mailward.hooks.template import Template
-from mailward.values.action import ACTIONS, Action
+from mailward.values.action import ACTIONS, Action, Tag
 from mailward.values.address import Address
 from mailward.values.errors import ConfigError, Problem
 from mailward.values.masks import Masks
@@ -27,6 +27,9 @@ T = TypeVar("T")
 _SIZES = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _TIMES = {"": 1, "ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86_400}
 _AMOUNT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*")
+_FIELD_NAME = re.compile(r"[!-9;-~]{1,200}")
+_OF_THE_BODY = frozenset({"content-type", "content-transfer-encoding", "content-disposition", "mime-version"})
+_TAG_EXAMPLE = '{ action = "tag", subject = "[suspicious]", headers = { "X-Seen" = "yes" } }'
 _WORDS: dict[type, str] = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
 
 
@@ -169,10 +172,26 @@ def _action(value: object, kind: type[Action]) -> Action:
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
         raise ValueError(f"{_show(name)} is not an action that can be set here; allowed: {', '.join(known)}{hint}")
     rest = {key: item for key, item in fields.items() if key != "action"}
+    if isinstance(headers := rest.get("headers"), dict):
+        rest["headers"] = [list(pair) for pair in headers.items()]
     try:
-        return structure(known[name], rest, name, "")
+        made = structure(known[name], rest, name, "")
     except ConfigError as error:
         raise ValueError("; ".join(str(problem) for problem in error.problems)) from error
+    if isinstance(made, Tag):
+        _check_tag(made)
+    return made
+
+
+def _check_tag(tag: Tag) -> None:
+    """A tag marks something, and its header fields can be written."""
+    if not tag.subject and not tag.headers:
+        raise ValueError(f"a tag marks with a subject, with headers, or both; write {_TAG_EXAMPLE}")
+    for name, _ in tag.headers:
+        if _FIELD_NAME.fullmatch(name) is None:
+            raise ValueError(f"tag.headers: {name!r} is not the name of a header field (RFC 5322 section 2.2)")
+        if name.lower() in _OF_THE_BODY:
+            raise ValueError(f"tag.headers: {name!r} says how the body is to be read; allowed: every other field")
 
 
 def _nested(value: object, kind: Any) -> Any:

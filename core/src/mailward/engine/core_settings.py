@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from attrs import field, frozen
 
@@ -14,6 +15,7 @@ from mailward.engine.gateway_settings import DeliveryMode, GatewaySettings, Scan
 from mailward.engine.process_settings import ControlSettings, HealthSettings, ProcessSettings
 from mailward.engine.scan_server_settings import ScanServerSettings
 from mailward.engine.scan_settings import ScanSettings
+from mailward.hooks.resolver import name_server
 from mailward.hooks.settings import Seconds, between, setting
 from mailward.mime import Limits
 from mailward.values.action import Action, Drop, Hold
@@ -44,11 +46,18 @@ class SpoolSettings:
     path: Path = setting(Path("mailward-data"), help="folder of the queue and of everything else that is kept")
 
 
+def _name_servers(instance: object, attribute: Any, value: tuple[str, ...]) -> None:
+    for text in value:
+        name_server(text)
+
+
 @frozen
 class DnsSettings:
     """``[dns]``: name servers."""
 
-    servers: tuple[str, ...] = setting((), help="address or address:port of name servers; empty: the system's")
+    servers: tuple[str, ...] = setting(
+        (), validator=_name_servers, help="address or address:port of name servers; empty: the system's"
+    )
     timeout_s: Seconds = setting(Seconds(5.0), validator=between(0.1, 60), help="time for one look-up")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from mailward.hooks.settings import MIB, ByteSize, Seconds, between, setting
+from mailward.values.address import NULL, Address
 from mailward.values.networks import Networks
 
 
@@ -93,6 +95,15 @@ class EarlyTalkers(StrEnum):
     ALLOW = "allow"
 
 
+_HOSTNAME = re.compile(r"(?=.{1,255}\Z)(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[A-Za-z0-9:.]+\])")
+
+
+def _hostname(instance: object, attribute: Any, value: str) -> None:
+    # it goes into replies, header fields and names of files as it is
+    if _HOSTNAME.fullmatch(value) is None:
+        raise ValueError("is no host name; allowed: letters, digits and hyphens between dots, as in mx.example.com")
+
+
 def _networks(instance: object, attribute: Any, value: tuple[str, ...]) -> None:
     Networks.parse(value)
 
@@ -102,8 +113,10 @@ class GatewaySettings:
     """``[gateway]``: receiving mail. ``[listener.NAME]`` overrides all but the keys of the whole gateway."""
 
     listen: tuple[str, ...] = setting(("127.0.0.1:2525",), help="addresses and ports to accept mail on")
-    hostname: str = setting(factory=socket.gethostname, help="name in greeting, trace header, DSNs and HELO")
-    postmaster: str = setting("", help="address that mail to <postmaster> without a domain is for; empty: at hostname")
+    hostname: str = setting(
+        factory=socket.gethostname, validator=_hostname, help="name in greeting, trace header, DSNs and HELO"
+    )
+    postmaster: Address = setting(NULL, help="address that mail to <postmaster> without a domain is for; empty: at hostname")
     protocol: Protocol = setting(Protocol.SMTP, help="smtp, or lmtp with a reply for each recipient (RFC 2033)")
     max_message_bytes: ByteSize = setting(
         ByteSize(50 * MIB), validator=between(64 * 1024, 2048 * MIB), help="largest message accepted (SIZE)"

@@ -60,6 +60,8 @@ def _section(key: str, name: str, table: Mapping[str, Any], own: object, source:
 
 
 def _contradictions(key: str, settings: GatewaySettings) -> Iterator[Problem]:
+    if not settings.listen:
+        yield Problem(f"{key}.listen", "is empty: nobody could connect", allowed='a list, as in ["127.0.0.1:25"]')
     encrypts = settings.tls is not Tls.OFF
     if encrypts and settings.tls_certificate is None:
         yield Problem(f"{key}.tls_certificate", "is missing", allowed="a PEM file; TLS needs a certificate")

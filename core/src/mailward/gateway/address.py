@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 from attrs import frozen
@@ -17,12 +18,12 @@ class Listen:
     port: int
 
     @classmethod
-    def parse(cls, text: str, source: str = "") -> Listen:
-        """Read ``host:port``; raises ConfigError."""
+    def parse(cls, text: str, source: str = "", key: str = "gateway.listen") -> Listen:
+        """Read ``host:port``; raises ConfigError that names the setting ``key``."""
         host, colon, port = text.rpartition(":")
-        if not colon or not port.isdigit() or not 0 <= int(port) <= 65_535:
+        if not colon or not (port.isascii() and port.isdigit()) or not 0 <= int(port) <= 65_535:
             allowed = "127.0.0.1:25, [::1]:25, or :25 for all addresses; ports 0 to 65535"
-            raise ConfigError(source, [Problem("gateway.listen", "is not an address and a port", repr(text), allowed)])
+            raise ConfigError(source, [Problem(key, "is not an address and a port", repr(text), allowed)])
         return cls(host.strip("[]"), int(port))
 
     def bind(self, source: str = "", *, reuse_port: bool = False) -> socket.socket:
@@ -50,6 +51,22 @@ class Listen:
                 source, [Problem("gateway.listen", f"cannot be used: {error.strerror}", str(self), advice)]
             ) from error
         return bound
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port in one spelling, so that two ways to write one place are seen to be one.
+
+        A name is looked up; one that has no address now is itself.
+        """
+        host = self.host or "::"
+        try:
+            return str(ipaddress.ip_address(host.partition("%")[0])), self.port
+        except ValueError:
+            pass
+        try:
+            return socket.gethostbyname(host), self.port
+        except OSError:
+            return host.lower(), self.port
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -90,7 +90,7 @@ def _login(value: str) -> str | None:
 
 
 def _port(value: str) -> str | None:
-    return value if value.isdigit() and int(value) < 65_536 else None
+    return value if value.isascii() and value.isdigit() and int(value) < 65_536 else None
 
 
 _XCLIENT: dict[str, tuple[str, Callable[[str], str | None]]] = {

@@ -13,6 +13,7 @@ from mailward.engine.core_settings import CoreSettings
 from mailward.engine.engine import Engine
 from mailward.gateway.address import Listen
 from mailward.gateway.link import Levels, Plan, Point
+from mailward.values.errors import ConfigError, Problem
 
 _TEMP = "temp"
 _SUBFOLDER = "mailward"
@@ -22,12 +23,10 @@ _DESCRIPTORS_OF = {"connection": 2, "delivery": 3, "worker": 4}
 
 
 def plan_of(config: Config, engine: Engine) -> Plan:
-    """The plan. Raises ConfigError where an address to listen on is none."""
+    """The plan. Raises ConfigError where it cannot be listened as the configuration says."""
     core = config.core
     process, health, control = core.process, core.health, core.control
-    points = tuple(Point(one.name, text) for one in config.listeners for text in one.settings.listen)
-    for point in points:
-        Listen.parse(point.address, config.source)
+    points = points_of(config)
     return Plan(
         source=config.source,
         state=str(config.state),
@@ -55,6 +54,29 @@ def plan_of(config: Config, engine: Engine) -> Plan:
         version=version("mailward"),
         plugins={found.name: found.version for found in engine.policies.found},
     )
+
+
+def points_of(config: Config) -> tuple[Point, ...]:
+    """Where each listener listens.
+
+    Raises ConfigError where an address is none, and where one is named twice: clients would come
+    to the one listener or the other, whatever these demand of them.
+    """
+    problems: list[Problem] = []
+    points: list[Point] = []
+    taken: dict[tuple[str, int], str] = {}
+    for listener in config.listeners:
+        key = f"listener.{listener.name}.listen" if listener.name else "gateway.listen"
+        for text in listener.settings.listen:
+            listen = Listen.parse(text, config.source, key)
+            if listen.port and listen.place in taken:
+                other = taken[listen.place]
+                problems.append(Problem(key, f"is an address that {other} has too", text, "each address once"))
+            taken.setdefault(listen.place, key)
+            points.append(Point(listener.name, text))
+    if problems:
+        raise ConfigError(config.source, problems)
+    return tuple(points)
 
 
 def _is_file(name: str) -> bool:

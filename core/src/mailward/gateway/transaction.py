@@ -140,4 +140,5 @@ def _with_domain(server: Server, address: Address) -> Address:
     """``<postmaster>`` alone is an address too (RFC 5321 section 4.5.1)."""
     if address.domain:
         return address
-    return Address.parse(server.settings.postmaster or f"postmaster@{server.settings.hostname}")
+    own = server.settings.postmaster
+    return Address("postmaster", server.settings.hostname.lower()) if own.is_null else own

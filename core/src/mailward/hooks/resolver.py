@@ -74,7 +74,7 @@ class Resolver:
                 raise DnsFault(f"no name server is configured: {error}") from error
             if self._servers:
                 made.nameservers = [
-                    dns.nameserver.Do53Nameserver(address, port) for address, port in map(_split, self._servers)
+                    dns.nameserver.Do53Nameserver(address, port) for address, port in map(name_server, self._servers)
                 ]
             made.cache = self._cache
             made.lifetime = self._timeout_s
@@ -180,11 +180,18 @@ def _authentic(answer: Answer) -> bool:
     return bool(answer.response.flags & dns.flags.AD)
 
 
-def _split(server: str) -> tuple[str, int]:
-    if server.startswith("["):
-        host, _, port = server[1:].partition("]")
-        return host, int(port.lstrip(":") or 53)
-    if server.count(":") == 1:
-        host, _, port = server.partition(":")
-        return host, int(port)
-    return server, 53
+def name_server(text: str) -> tuple[str, int]:
+    """Address and port of a name server as settings name it. Raises ValueError that says what is allowed."""
+    address, port = text, "53"
+    if text.startswith("["):
+        address, closed, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") if rest else port if closed else ""
+    elif text.count(":") == 1:
+        address, _, port = text.partition(":")
+    try:
+        address = str(ipaddress.ip_address(address))
+    except ValueError:
+        port = ""
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
+        raise ValueError(f"{text!r} is no name server; allowed: 192.0.2.53, 192.0.2.53:5353, [2001:db8::53]:53")
+    return address, int(port)

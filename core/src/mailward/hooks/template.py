@@ -13,6 +13,7 @@ import re
 
 import jinja2
 import jinja2.meta
+import jinja2.nodes
 import jinja2.sandbox
 from attrs import field, frozen
 
@@ -27,6 +28,7 @@ TAGS = frozenset(
 )
 """The tags of older products (SAV-NTF-03, SMS-NOTE-02, KAV-NTF-05, SMS-QUAR-07)."""
 
+_OTHER_FILES = (jinja2.nodes.Include, jinja2.nodes.Import, jinja2.nodes.FromImport, jinja2.nodes.Extends)
 _NAME = "|".join(sorted(TAGS, key=len, reverse=True))
 _BRACED = re.compile(rf"\{{\$({_NAME})\}}|\$\{{({_NAME})\}}")
 _PERCENT = re.compile(rf"%({_NAME})%")
@@ -58,7 +60,11 @@ class Template:
     def __attrs_post_init__(self) -> None:
         environment = jinja2.sandbox.ImmutableSandboxedEnvironment(autoescape=False, keep_trailing_newline=True)
         text = translate(self.source)
-        object.__setattr__(self, "names", frozenset(jinja2.meta.find_undeclared_variables(environment.parse(text))))
+        tree = environment.parse(text)
+        for node in tree.find_all(_OTHER_FILES):
+            # there is nothing to take them from, so every message that meets the text would wait
+            raise jinja2.TemplateSyntaxError("a text cannot take in other templates", node.lineno)
+        object.__setattr__(self, "names", frozenset(jinja2.meta.find_undeclared_variables(tree)))
         object.__setattr__(self, "_compiled", environment.from_string(text))
 
     def render(self, **names: object) -> str:
