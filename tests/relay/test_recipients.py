@@ -113,6 +113,13 @@ def test_the_next_hop_says_who_exists_and_is_asked_once(peer: Any, house: Any) -
     assert server.connections == 1
 
 
+def test_what_the_next_hop_says_of_one_spelling_is_not_taken_for_another(peer: Any, house: Any) -> None:
+    """A stranger who asks for BOB where case counts does not have bob refused for the time of the cache."""
+    server = peer(script={"RCPT": only_bob})
+    asked = ["BOB@house.example", '"bob"@house.example', "bob@house.example"]
+    assert forwarding(server, house, *asked) == ["550 5.1.1", "550 5.1.1", ""]
+
+
 @pytest.mark.parametrize(
     ("in_doubt", "expected"), [(InDoubt.DEFER, "451 4.1.1"), (InDoubt.ACCEPT, "")], ids=["defer", "accept"]
 )

@@ -53,6 +53,16 @@ def test_rules_decide_in_order(make_relay: Any, client: str, domain: str, allowe
     assert refusal(relay, Session(client_ip=client), f"b@{domain}") == expected
 
 
+@pytest.mark.parametrize("domain", ["b\u00fccher.example", "xn--bcher-kva.example", "bu\u0308cher.example"])
+@pytest.mark.parametrize("written", ["b\u00fccher.example", "xn--bcher-kva.example"])
+def test_a_rule_about_an_international_domain_holds_for_all_its_spellings(
+    make_relay: Any, written: str, domain: str
+) -> None:
+    relay = make_relay(rules=(f"deny from any to {written}",), allow=("203.0.113.9",))
+    assert refusal(relay, FRIEND, f"b@{domain}") == "550 5.7.1"
+    assert refusal(relay, FRIEND, "b@other.example") == ""
+
+
 def test_a_rule_goes_before_the_lists(make_relay: Any) -> None:
     relay = make_relay(
         rules=("deny from 203.0.113.0/24 to house.example", "deny from any to closed.example"),

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         Repair,
         Tag,
     )
-    from mailward.values.address import NULL, Address, AddressError
+    from mailward.values.address import NULL, Address, AddressError, domain_spellings
     from mailward.values.check import Check, Health
     from mailward.values.content import Content
     from mailward.values.decision import Call, Copy, Decision, Verdict
@@ -223,6 +223,7 @@ __all__ = [
     "Verdict",
     "WorkerDied",
     "between",
+    "domain_spellings",
     "edits_of",
     "hookimpl",
     "mask_regex",
@@ -286,6 +287,7 @@ _HOMES = {
     "NULL": "mailward.values.address",
     "Address": "mailward.values.address",
     "AddressError": "mailward.values.address",
+    "domain_spellings": "mailward.values.address",
     "Check": "mailward.values.check",
     "Health": "mailward.values.check",
     "Content": "mailward.values.content",

@@ -40,6 +40,9 @@ mine.level = 5
 senders = "boss@example.com"
 recipients = "*@sales.example"
 mine.level = 5
+[policy.books]
+recipients = "*@b\u00fccher.example"
+mine.level = 5
 [policy.same]
 recipients = "*@same.example"
 disposition.unchecked = "reject"
@@ -84,6 +87,11 @@ def envelope(sender: str, *recipients: str) -> Envelope:
         ("ann@board.example", "x@finance.example", "board"),
         ("ann@example.com", "x@finance.example", "finance"),
         ("ann@example.com", "CFO@Example.COM", "finance"),
+        ("ann@example.com", '"cfo"@example.com', "finance"),
+        ("ann@example.com", '"C\\FO"@example.com', "finance"),
+        ("ann@example.com", "x@xn--bcher-kva.example", "books"),
+        ("ann@example.com", "x@b\u00dccher.example", "books"),
+        ("ann@example.com", "x@bu\u0308cher.example", "books"),
         ("ann@example.com", "x@sub.finance.example", "default"),
         ("boss@example.com", "x@sales.example", "both"),
         ("boss@example.com", "x@other.example", "default"),

@@ -44,6 +44,39 @@ def test_what_is_no_mailbox_is_refused_with_a_reason(text: str) -> None:
         Address.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('"cfo"@b', "cfo@b"),
+        ('"c\\fo"@b', "cfo@b"),
+        ('"C.F.O"@b', "c.f.o@b"),
+        ('"c\\"o"@b', '"c\\"o"@b'),
+        ('"a\\ b"@b', '"a b"@b'),
+        ('"a@b"@c', '"a@b"@c'),
+        ('""@b', '""@b'),
+    ],
+)
+def test_quotes_that_say_nothing_do_not_make_another_mailbox(text: str, key: str) -> None:
+    assert Address.parse(text).key == key
+    assert str(Address.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["a@b\u00fccher.example", "a@xn--bcher-kva.example", "A@B\u00dcCHER.example"])
+def test_an_international_domain_is_known_in_every_spelling(text: str) -> None:
+    assert {"a@b\u00fccher.example", "a@xn--bcher-kva.example"} <= set(Address.parse(text).keys)
+
+
+@pytest.mark.parametrize("text", ["a@xn--.example", "a@xn--a.example", "a@" + "\u00fc" * 70 + ".example"])
+def test_a_domain_that_idna_does_not_know_is_itself(text: str) -> None:
+    assert Address.parse(text).keys[0] == text
+
+
+@pytest.mark.parametrize("text", ["a\x9b31m@b", '"a\x85b"@c', "a@b\x9bc"])
+def test_control_characters_beyond_ascii_are_no_part_of_a_mailbox(text: str) -> None:
+    with pytest.raises(AddressError):
+        Address.parse(text)
+
+
 def test_the_null_address_is_the_empty_text() -> None:
     assert Address.parse("") is NULL
     assert NULL.is_null

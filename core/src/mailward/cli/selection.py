@@ -9,6 +9,7 @@ import click
 from attrs import fields, frozen
 
 from mailward.cli.options import config_option, json_option, mask
+from mailward.values.address import domain_spellings
 
 if TYPE_CHECKING:
     from mailward.spool.entry import Entry
@@ -89,11 +90,13 @@ class Choice:
         if (prefix := self.id_prefix) is not None:
             yield lambda entry: entry.id.startswith(prefix)
         if (sender := self.sender) is not None:
-            yield lambda entry: sender.match(entry.envelope.sender.address.key)
+            yield lambda entry: sender.any(entry.envelope.sender.address.keys)
         if (recipient := self.recipient) is not None:
-            yield lambda entry: recipient.any(one.address.key for one in entry.envelope.recipients)
+            yield lambda entry: recipient.any(key for one in entry.envelope.recipients for key in one.address.keys)
         if (domain := self.domain) is not None:
-            yield lambda entry: domain.any(one.address.domain for one in entry.envelope.recipients)
+            yield lambda entry: domain.any(
+                name for one in entry.envelope.recipients for name in domain_spellings(one.address.domain)
+            )
         if (older := self.older) is not None:
             yield lambda entry: entry.created_at <= now - older
         if (newer := self.newer) is not None:

@@ -67,7 +67,7 @@ class PolicySection:
 
     def covers(self, sender: Address, recipient: Address) -> bool:
         """Whether mail of this sender to this recipient falls under the policy."""
-        return self.senders.match(sender.key) and self.recipients.match(recipient.key)
+        return self.senders.any(sender.keys) and self.recipients.any(recipient.keys)
 
 
 @frozen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import msgspec
@@ -31,6 +32,14 @@ def _json(fields: dict[str, Any], **options: Any) -> str:
         return json.dumps(fields, **options)
 
 
+def _escaped(logger: Any, method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Values from outside with what would move, colour or turn round the text of a terminal written as escapes."""
+    for key, value in fields.items():
+        if isinstance(value, str) and not value.isprintable() and key != "exception":
+            fields[key] = "".join([char if char.isprintable() else repr(char)[1:-1] for char in value])
+    return fields
+
+
 def configure(settings: LogSettings) -> None:
     """Set the log up for this process: to standard error, as text or JSON lines."""
     text = settings.format is LogFormat.TEXT
@@ -39,6 +48,7 @@ def configure(settings: LogSettings) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            *((_escaped,) if text else ()),
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
             if text
             else structlog.processors.JSONRenderer(serializer=_json),

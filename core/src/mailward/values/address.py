@@ -7,12 +7,36 @@ import re
 from attrs import field, frozen
 
 _PLAIN = re.compile(
-    r"([A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+)@([A-Za-z0-9.\u0080-\U0010ffff-]+|\[[A-Za-z0-9:.]+\])"
+    r"([A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u00a0-\U0010ffff-]+)@([A-Za-z0-9.\u00a0-\U0010ffff-]+|\[[A-Za-z0-9:.]+\])"
 )
 _QUOTED = re.compile(
-    r'("(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*")@([A-Za-z0-9.\u0080-\U0010ffff-]+|\[[A-Za-z0-9:.]+\])'
+    r'("(?:[ !#-\[\]-~\u00a0-\U0010ffff]|\\[ -~])*")@([A-Za-z0-9.\u00a0-\U0010ffff-]+|\[[A-Za-z0-9:.]+\])'
 )
+_DOT_STRING = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u00a0-\U0010ffff-]+")
+_QUOTED_PAIR = re.compile(r"\\(.)")
+_NEEDS_PAIR = re.compile(r'(["\\])')
 MAX_LENGTH = 320
+
+
+def domain_spellings(domain: str) -> tuple[str, ...]:
+    """A domain (lower case) as it is written, and in its other forms where it is international: IDNA, and letters."""
+    if domain.isascii() and "xn--" not in domain:
+        return (domain,)
+    try:
+        idna = domain.encode("idna")
+        return tuple(dict.fromkeys((domain, idna.decode("ascii").lower(), idna.decode("idna").lower())))
+    except UnicodeError:
+        return (domain,)
+
+
+def _unquoted(local: str) -> str:
+    """A local part in its shortest form: quotes and backslashes that change nothing say nothing (RFC 5321 4.1.2)."""
+    if not local.startswith('"'):
+        return local
+    meant = _QUOTED_PAIR.sub(r"\1", local[1:-1])
+    if _DOT_STRING.fullmatch(meant):
+        return meant
+    return '"' + _NEEDS_PAIR.sub(r"\\\1", meant) + '"'
 
 
 class AddressError(ValueError):
@@ -31,7 +55,8 @@ class Address:
     _key: str = field(init=False, eq=False, order=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_key", f"{self.local.lower()}@{self.domain}" if self.domain or self.local else "")
+        key = f"{_unquoted(self.local).lower()}@{self.domain}" if self.domain or self.local else ""
+        object.__setattr__(self, "_key", key)
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -56,8 +81,16 @@ class Address:
 
     @property
     def key(self) -> str:
-        """``local@domain`` in lower case: what masks and comparisons use."""
+        """``local@domain`` in lower case, without quotes that say nothing: what comparisons use."""
         return self._key
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key with the domain in every spelling: what masks are held against, so that none slips by."""
+        if self.domain.isascii() and "xn--" not in self.domain:
+            return (self._key,)
+        local = self._key[: len(self._key) - len(self.domain)]
+        return tuple(local + domain for domain in domain_spellings(self.domain))
 
     def __str__(self) -> str:
         return f"{self.local}@{self.domain}" if self.domain or self.local else ""

@@ -19,6 +19,7 @@ from mailward import (
     Result,
     Sender,
     Session,
+    domain_spellings,
     hookimpl,
 )
 from mailward_relay.admission import Admission
@@ -179,7 +180,7 @@ class Relay(Plugin):
         return self._is_local(recipient.address.domain)
 
     def _is_local(self, domain: str) -> bool:
-        return self._routes.is_local(domain) or self.settings.protected_domains.match(domain)
+        return self._routes.is_local(domain) or self.settings.protected_domains.any(domain_spellings(domain))
 
     @hookimpl
     async def route(self, recipient: Recipient, message: MessageInfo) -> tuple[NextHop, ...]:

@@ -71,7 +71,7 @@ class Recipients:
         # RFC 5321 section 4.5.1: postmaster is everywhere.
         if not self.is_on or address.local.lower() == "postmaster" or self._is_listed(address):
             return None
-        known = self._known.get(address.key)
+        known = self._known.get(str(address))
         if known is None:
             known = await self._ask(address)
         if known is None:
@@ -79,7 +79,7 @@ class Recipients:
         return None if known else NO_SUCH_USER
 
     def _is_listed(self, address: Address) -> bool:
-        return address.key in self._addresses or self._masks.match(address.key)
+        return any(key in self._addresses or self._masks.match(key) for key in address.keys)
 
     async def _ask(self, address: Address) -> bool | None:
         """Whether an address exists; None where a source that could have known gave no answer."""
@@ -87,14 +87,14 @@ class Recipients:
         for source in self._sources:
             try:
                 if await source(address):
-                    self._known.put(address.key, True, self._settings.known_cache_s)
+                    self._known.put(str(address), True, self._settings.known_cache_s)
                     return True
             except PeerError as error:
                 self._log.warning("recipient cannot be checked", recipient=str(address), detail=str(error))
                 doubt = True
         if doubt:
             return None
-        self._known.put(address.key, False, self._settings.unknown_cache_s)
+        self._known.put(str(address), False, self._settings.unknown_cache_s)
         return False
 
     async def _in_directory(self, address: Address) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from functools import partial
 from pathlib import Path
 
-from mailward import Masks
+from mailward import Masks, domain_spellings
 from mailward_relay.targets import ByExchange, ByRoute, Target, is_name, parse_target
 
 _EVERYTHING = "*"
@@ -23,11 +23,6 @@ def literal_key(domain: str) -> str:
         return f"[{ipaddress.ip_address(inner)}]"
     except ValueError:
         return ""
-
-
-def spellings(domain: str) -> tuple[str, ...]:
-    """A domain as it is written and, where it is international, in its IDNA form."""
-    return (domain,) if domain.isascii() else (domain, domain.encode("idna").decode())
 
 
 class LocalTable:
@@ -54,7 +49,7 @@ class LocalTable:
         name = (literal_key(name) if table is self._exact else "") or name
         if not is_name(name) and not literal_key(name):
             raise ValueError(f"the name is no domain; allowed: {_MASKS_ALLOWED}")
-        for spelling in spellings(name):
+        for spelling in domain_spellings(name):
             if spelling in table:
                 raise ValueError("the domain is named twice; allowed: one entry for each")
             table[spelling] = target
@@ -98,10 +93,10 @@ class ForwardTable:
         elif literal := literal_key(mask):
             self._exact.setdefault(literal, place)
         elif mask.startswith("*.") and is_name(mask[2:]):
-            for name in spellings(mask[2:]):
+            for name in domain_spellings(mask[2:]):
                 self._under.setdefault(name, place)
         elif is_name(mask):
-            for name in spellings(mask):
+            for name in domain_spellings(mask):
                 self._exact.setdefault(name, place)
         elif "*" in mask or "?" in mask:
             self._general.setdefault(mask, place)
@@ -111,7 +106,8 @@ class ForwardTable:
     def find(self, domain: str) -> Target | None:
         """The target of the first mask that matches ``domain``, or None."""
         domain = literal_key(domain) or domain if domain.startswith("[") else domain
-        places = [self._exact.get(domain), self._general.get(self._masks.which(domain) or "")]
+        spelt = domain_spellings(domain) if self._masks else ()
+        places = [self._exact.get(domain), *(self._general.get(self._masks.which(one) or "") for one in spelt)]
         dot = domain.find(".")
         while dot != -1 and self._under:
             places.append(self._under.get(domain[dot + 1 :]))

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from attrs import frozen
 
-from mailward import Masks
+from mailward import Masks, domain_spellings
 from mailward_relay.clients import ANY, Clients
 
 _RULE = re.compile(r"\s*(allow|deny)\s+from\s+(\S+)\s+to\s+(\S+)\s*", re.IGNORECASE)
@@ -55,8 +55,9 @@ class Rules:
         ``names`` gives the confirmed names of the client; it is asked only where they matter, and what
         it raises passes through.
         """
+        names_of_domain = domain_spellings(domain)
         for rule in self._rules:
-            if not rule.domains.match(domain):
+            if not rule.domains.any(names_of_domain):
                 continue
             clients = rule.clients
             if clients.has_address(client_ip) or (clients.needs_names and clients.has_name(await names())):
