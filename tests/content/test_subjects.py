@@ -52,6 +52,10 @@ def test_sav_blk_02_the_rule_is_off() -> None:
         # any white space is one blank
         ("two words", "two    words", True),
         ("two words", " two words ", True),
+        # what does not show
+        ("*lottery*", "the lot\u200btery", True),
+        ("*lottery*", "the lot\u00adtery\ufe0f", True),
+        ("*lottery*", "the lot\U000e0061tery", True),
         ("", "", True),
         ("", "x", False),
     ],

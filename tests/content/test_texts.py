@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailward import Message
 from mailward.mime import unpack_zip
-from mailward_content.texts import Place, shown, texts_of, visible
+from mailward_content.texts import _HIDDEN, Place, shown, texts_of, visible
 
 
 def texts(raw: bytes, *places: Place) -> dict[str, str]:
@@ -39,6 +39,10 @@ def texts(raw: bytes, *places: Place) -> dict[str, str]:
         ("fish &amp; chips &#102;ree &nbsp;now", "fish & chips free now"),
         ("<a href='http://x.example/'>link</a>", "link"),
         ("open <!-- never closed", "open"),
+        ("<!-->shown<!--->shown too", "shownshown too"),
+        ("<!-- hidden --!>shown", "shown"),
+        ("<script>hidden</script x='y'>shown<style>hidden</style\n>shown", "shownshown"),
+        ("<script>hidden</scripted>hidden</script/>shown", "shown"),
         ("a < b and c > d", "a < b and c > d"),
         ("<w:p><w:r><w:t>inv</w:t></w:r><w:r><w:t>oice</w:t></w:r></w:p><w:p>next</w:p>", "invoice next"),
         ("<si><t>one</t></si><si><t>two</t></si>", "one two"),
@@ -68,9 +72,30 @@ def test_a_header_of_many_fields_takes_linear_time() -> None:
     assert texts(fields + b"\r\nbody", Place.HEADERS)["headers"].endswith("X-14999: a X-14999: b")
 
 
-@pytest.mark.parametrize("piece", ["<", "<!--", "<script>", "<a ", "&", "</", "<p", "<![CDATA["])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "<",
+            "<!--",
+            "<script>",
+            "<a ",
+            "&",
+            "</",
+            "<p",
+            "<![CDATA[",
+            "<!-->",
+            "<!--!",
+            "</script ",
+            "<script></script ",
+        ),
+        *("<a hidden>", "<a hidden></a ", "<a display", "<a display : ", "hidden "),
+    ],
+)
 def test_hostile_markup_takes_linear_time(piece: str) -> None:
     shown(piece * 200_000)
+    shown(_HIDDEN.sub("", piece * 200_000))
+    shown(_HIDDEN.sub("", "<a " + piece.replace("<", "") * 200_000))
 
 
 def test_what_does_not_show_does_not_hide_a_word() -> None:
@@ -79,6 +104,58 @@ def test_what_does_not_show_does_not_hide_a_word() -> None:
     ranges = ((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2064), (0x2066, 0x2069))
     hidden = [0xAD, 0x34F, 0x61C, 0x180E, 0xFEFF, *(code for first, last in ranges for code in range(first, last + 1))]
     assert visible("|".join(map(chr, hidden))) == "|" * (len(hidden) - 1)
+
+
+@pytest.mark.parametrize("char", [0x01, 0x08, 0x7F, 0x9B, 0x34F, 0x180B, 0xFE0F, 0xFEFF, 0x206A, 0xE0061, 0xE0100])
+def test_no_character_that_shows_nothing_hides_a_word(char: int) -> None:
+    assert visible(f"via{chr(char)}gra") == "viagra"
+
+
+@pytest.mark.parametrize("char", [0x09, 0x0A, 0x0C, 0x85, 0xA0, 0x2003, 0x3000])
+def test_blanks_stay_blanks(char: int) -> None:
+    assert visible(f"cheap{chr(char)}pills").split() == ["cheap", "pills"]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<span style='display:none'>xx</span>",
+        '<b style="color:red; FONT-SIZE : 0px">xx</b >',
+        "<div hidden>xx</div>",
+        "<i class=a style='display: none;' id=b>x<b>x</b>x</i>",
+    ],
+)
+def test_what_html_hides_within_a_word_does_not_hide_the_word(piece: str) -> None:
+    raw = b"Content-Type: text/html\r\n\r\n<p>via" + piece.encode() + b"gra</p>"
+    with Message.from_bytes(raw) as message:
+        found = [one.text.strip() for one in texts_of(message, [Place.BODY], 2**20)]
+    assert "viagra" in found
+    assert any("x" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.html", "application/octet-stream"),
+        ("a.xml", "application/octet-stream"),
+        ("a.dat", "application/xml"),
+        ("a.dat", "text/xml"),
+        ("a.dat", "application/vnd.house+xml"),
+        ("a.svg", "text/plain"),
+    ],
+)
+def test_markup_is_known_by_its_type_or_its_name(mails: Any, name: str, kind: str) -> None:
+    part = f"Content-Type: {kind}\r\nContent-Disposition: attachment; filename={name}\r\n\r\n<t>via</t><t>gra</t>"
+    with Message.from_bytes(mails.parts(part.encode())) as message:
+        found = [one.text.strip() for one in texts_of(message, [Place.ATTACHMENTS], 2**20)]
+    assert "viagra" in found
+
+
+def test_a_text_whose_name_alone_says_markup_is_read_as_written_too(mails: Any) -> None:
+    part = b"Content-Type: text/plain\r\nContent-Disposition: attachment; filename=a.html\r\n\r\n<viagra>"
+    with Message.from_bytes(mails.parts(part)) as message:
+        found = [one.text.strip() for one in texts_of(message, [Place.ATTACHMENTS], 2**20)]
+    assert "<viagra>" in found
 
 
 def test_bodies_are_apart_from_attachments(mails: Any) -> None:

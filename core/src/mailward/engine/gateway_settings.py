@@ -116,7 +116,9 @@ class GatewaySettings:
     hostname: str = setting(
         factory=socket.gethostname, validator=_hostname, help="name in greeting, trace header, DSNs and HELO"
     )
-    postmaster: Address = setting(NULL, help="address that mail to <postmaster> without a domain is for; empty: at hostname")
+    postmaster: Address = setting(
+        NULL, help="address that mail to <postmaster> without a domain is for; empty: at hostname"
+    )
     protocol: Protocol = setting(Protocol.SMTP, help="smtp, or lmtp with a reply for each recipient (RFC 2033)")
     max_message_bytes: ByteSize = setting(
         ByteSize(50 * MIB), validator=between(64 * 1024, 2048 * MIB), help="largest message accepted (SIZE)"

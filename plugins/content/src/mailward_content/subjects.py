@@ -10,6 +10,7 @@ from attrs import field, frozen
 from mailward import Action, Message, Scan, Tag, Template, mask_regex
 from mailward_content.attachment import listed
 from mailward_content.rule import Hit
+from mailward_content.texts import visible
 
 SUBJECT_TEXT = "This message was removed by {{ hostname }}: its subject is not allowed.\n"
 PREFIXES = ("Re", "Fw", "Fwd")
@@ -21,8 +22,8 @@ _ONE = r"(?-i:[\x00-\x7f])"
 
 
 def _spaced(text: str) -> str:
-    """One blank wherever there are several, or a fold."""
-    return " ".join(text.split())
+    """As it is shown: one blank wherever there are several, or a fold, and no invisible characters."""
+    return " ".join(visible(text).split())
 
 
 def _one_of_all(rule: Subjects) -> re.Pattern[str]:

@@ -17,16 +17,23 @@ BULK_CHARS = 4 * 1024 * 1024
 """Longer texts are worked on without holding all their pieces."""
 
 _SNIFFED_BYTES = 4096
-_XML_TYPES = ("application/xml", "image/svg+xml")
+_XML_TYPES = ("application/xml", "text/xml", "image/svg+xml")
+_MARKED_UP_NAMES = (".htm", ".html", ".xhtml", ".shtml", ".xml", ".svg")
 _TEXT_TYPES = (*_XML_TYPES, "application/pgp", "application/mbox")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_INVISIBLE = (
-    "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
-    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+# Controls that are no white space, and what Unicode says may be ignored in display (Default_Ignorable_Code_Point)
+# but for what shows as a blank.
+_LATIN1_INVISIBLE = "".join(map(chr, (*range(0x09), *range(0x0E, 0x1C), *range(0x7F, 0x85), *range(0x86, 0xA0), 0xAD)))
+_INVISIBLE = re.compile(
+    f"[{re.escape(_LATIN1_INVISIBLE)}\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\ufe00-\ufe0f\ufeff\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
+# Ends are those of the HTML standard, or what follows would be hidden from us and shown to the reader: a comment may
+# end at once (``<!-->``) or with ``--!>``, and the end tag of a script may have attributes.
 # An end that is missing is the end of the text, so that no start is looked at twice: linear in any text.
 _UNSHOWN = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style|template)\b[^<>]*>.*?(?:</\1\s*>|\Z)|<!\[CDATA\[|\]\]>",
+    r"<!--(?:-?>|.*?(?:--!?>|\Z))"
+    r"|<(script|style|template)\b[^<>]*>.*?(?:</\1(?:[\s/][^>]*)?(?:>|\Z)|\Z)|<!\[CDATA\[|\]\]>",
     re.DOTALL | re.IGNORECASE,
 )
 _BREAK = re.compile(
@@ -38,6 +45,10 @@ _BREAK = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<[A-Za-z/!?][^<>]*>")
+_HIDDEN = re.compile(
+    r"<([a-z][a-z0-9]*)(?=[\s/][^<>]*(?:\bhidden\b|display\s*:\s*none|font-size\s*:\s*0))[^<>]*>.*?(?:</\1(?:[\s/][^>]*)?(?:>|\Z)|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 class Place(StrEnum):
@@ -96,11 +107,23 @@ def _of_part(part: Part, wanted: frozenset[Place], max_bytes: int) -> Iterator[T
         yield Text(place, part, "", left_out=True)
         return
     text = part.text
-    is_marked_up = part.declared_type == "text/html" or part.detected_type in ("text/html", *_XML_TYPES)
+    is_marked_up = _is_marked_up(part)
     if place in wanted:
-        yield Text(place, part, visible(shown(text) if is_marked_up else text))
+        for form in _forms(part, text, is_marked_up):
+            yield Text(place, part, visible(form))
     if marked and is_marked_up:
         yield Text(Place.MARKUP, part, text)
+
+
+def _forms(part: Part, text: str, is_marked_up: bool) -> Iterator[str]:
+    """What readers see of a text: as markup, as it is written, or either, where types and names disagree."""
+    if not is_marked_up:
+        yield text
+    if is_marked_up or any(name.text.lower().endswith(_MARKED_UP_NAMES) for name in part.names):
+        yield shown(text)
+        if _HIDDEN.search(text) is not None:
+            # letters that are not shown may stand within a word; what is hidden by a lie is in the first form
+            yield shown(_put("", _HIDDEN, text))
 
 
 def is_body(part: Part) -> bool:
@@ -111,6 +134,12 @@ def is_body(part: Part) -> bool:
         and part.disposition != "attachment"
         and not part.filename
     )
+
+
+def _is_marked_up(part: Part) -> bool:
+    """Whether a part is HTML or XML, by its types."""
+    types = (part.declared_type, part.detected_type)
+    return any(kind == "text/html" or kind in _XML_TYPES or kind.endswith("+xml") for kind in types)
 
 
 def is_text(part: Part) -> bool:
@@ -126,10 +155,17 @@ def is_text(part: Part) -> bool:
 
 def visible(text: str) -> str:
     """``text`` without characters that do not show, which hide words from a search."""
-    if not text.isascii():
-        for char in _INVISIBLE:  # a fraction of what one regular expression takes, for hardly any is ever there
-            text = text.replace(char, "")
-    return text
+    if _is_latin1(text) and not any(map(text.__contains__, _LATIN1_INVISIBLE)):
+        return text  # a fraction of what the regular expression takes
+    return _put("", _INVISIBLE, text)
+
+
+def _is_latin1(text: str) -> bool:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shown(markup: str) -> str:
