@@ -29,12 +29,12 @@ def read_zip(part: Part, settings: ArchivesSettings) -> Iterator[Member | Findin
 
     None for every other archive.
     """
-    if sevenzip.missing():
-        return None
     with data_of(part) as data:
         entries = tuple(directory(data))
     is_odd = any(method not in _CORE_METHODS for _, method in entries)
     is_locked = any(flags & _ENCRYPTED for flags, _ in entries)
+    if not (is_odd or is_locked) or sevenzip.missing():
+        return None
     reader = unlocked(part, settings, "zip", "zip") if is_locked else None
     if reader is not None:
         return _opened(part, reader, is_odd)
