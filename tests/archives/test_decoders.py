@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward import Kind
-from mailward_archives import blobs, image, installshield, listing, mbox, rar, rtf, sis, szdd, tnef, yenc
+from mailward_archives import blobs, hidden, image, installshield, listing, mbox, rar, rtf, sis, szdd, tnef, yenc
 from mailward_archives.lzfu import LzfuError, unpack_rtf
 from mailward_archives.msi import stream_name
 from mailward_archives.ole10native import parse_package
@@ -267,3 +267,25 @@ def test_a_uuencoded_file_in_a_page_hides_nothing_else_in_it(judged: Any) -> Non
     digest = hashlib.md5(b"MZ" + bytes(600)).hexdigest()
     (findings,) = judged([mail("page.html", page, "text/html")], f"{digest}:602:Test.Program\n")
     assert [finding.name for finding in findings if finding.kind is Kind.INFECTED] == ["Test.Program"]
+
+
+HIDDEN = {b"Rar!\x1a\x07\0": "rar", b"Rar!\x1a\x07\x01\0": "rar", b"7z\xbc\xaf'\x1c\0": "7z", b"MSCF\0\0\0\0": "cab"}
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from([*HIDDEN, b"Rar!", b"MSCF", b"7z", b"\0"]), st.binary(max_size=9))), st.data()
+)
+def test_the_first_archive_behind_other_content_is_found(pieces: list[bytes], data: st.DataObject) -> None:
+    content = b"".join(pieces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hidden, "_WINDOW_BYTES", data.draw(st.integers(1, 20)))
+        found = hidden._found(content)
+    places = [(content.find(signature, 1), kind) for signature, kind in HIDDEN.items()]
+    assert found == min((place for place in places if place[0] > 0), default=None)
+
+
+@pytest.mark.parametrize("before", [0, 1, 65_528, 65_536, 65_537, 200_000])
+@pytest.mark.parametrize("signature", HIDDEN)
+def test_an_archive_is_found_wherever_it_begins_but_at_the_start(signature: bytes, before: int) -> None:
+    found = hidden._found(b"." * before + signature)
+    assert found == ((before, HIDDEN[signature]) if before else None)
