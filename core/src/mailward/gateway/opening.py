@@ -10,6 +10,7 @@ from attrs import evolve
 
 from mailward.engine.gateway_settings import EarlyTalkers, Protocol, Tls
 from mailward.gateway.clients import look_up
+from mailward.gateway.encryption import encrypt
 from mailward.gateway.identity import BadHeader, Peer, plain_address, read_proxy
 from mailward.gateway.replies import GREETED_EARLY, GREETED_EARLY_FOR_NOW, TOO_MANY_CONNECTIONS, Leave
 from mailward.values.envelope import Session
@@ -46,7 +47,7 @@ async def open_session(server: Server) -> None:
     if settings.tls is Tls.IMPLICIT and server.listener.certificates is not None:
         # a handshake costs more than all else: only who may stay gets one
         await _admit(server, speaks=False)
-        await server.encrypt(server.listener.certificates.context())
+        await encrypt(server, server.listener.certificates.context())
     else:
         await _admit(server)
     await _say_greeting(server, await welcome(server))

@@ -1,4 +1,4 @@
-"""One connection: its life, its time, its bytes. What commands mean stands in `commands`.
+"""One connection: its life and its words. Its time stands in `timing`, its content in `intake`, commands in `commands`.
 
 What comes from aiosmtpd is the connection's life: streams, flow control, loss, EOF, PROXY headers.
 What is ours is everything a client can say, TLS, and content, which passes the stream reader by.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -20,21 +18,12 @@ from attrs import evolve
 
 from mailward.gateway.commands import obey
 from mailward.gateway.identity import Peer
+from mailward.gateway.intake import Intake
 from mailward.gateway.opening import open_session
 from mailward.gateway.reader import LineReader
 from mailward.gateway.receive import Content
-from mailward.gateway.replies import (
-    SHUTTING_DOWN,
-    TOO_LONG,
-    TOO_MANY_ERRORS,
-    TOO_MUCH_CONTENT,
-    TOO_SLOW,
-    TOOK_TOO_LONG,
-    Leave,
-    wire,
-)
-from mailward.gateway.reporting import Reporting
-from mailward.gateway.tls import TlsFault, described, fingerprint, start_tls
+from mailward.gateway.replies import SHUTTING_DOWN, TOO_LONG, TOO_MANY_ERRORS, Leave, wire
+from mailward.gateway.timing import NEVER, NoTimer
 from mailward.hooks.conversation import MASK, Fault, Recorder
 from mailward.values.envelope import Session
 from mailward.values.finding import Finding
@@ -47,25 +36,12 @@ if TYPE_CHECKING:
     from mailward.gateway.transaction import Transaction
 
 MAX_PENDING_BYTES = 128 * 1024
-PARTING_S = 5.0
-"""How long a connection that was closed may take to send its last words."""
-PACE_FROM_S = 60.0
 BAD_COMMANDS = frozenset({500, 501, 502, 503})
-_NEVER = float("inf")
 _NO_ENVELOPE = PeerEnvelope()
+_NO_TIMER = NoTimer()
 
 
-class _NoTimer:
-    """In the place of aiosmtpd's timer: the time of connections is watched by `Watch`."""
-
-    def cancel(self) -> None:
-        """Nothing to cancel."""
-
-
-_NO_TIMER = _NoTimer()
-
-
-class Server(Reporting, SMTP):
+class Server(Intake, SMTP):
     """One connection of a listener.
 
     ``client`` is what is known of the session, ``transaction`` the message that is on its way,
@@ -96,7 +72,7 @@ class Server(Reporting, SMTP):
         self._content: Content | None = None
         self._content_ended: asyncio.Future[None] | None = None
         self._content_since = 0.0
-        self._deadline = self._write_deadline = _NEVER
+        self._deadline = self._write_deadline = NEVER
         self._parting = self._says_no_more = False
         self._counted_in = ""
 
@@ -111,9 +87,6 @@ class Server(Reporting, SMTP):
 
     def _create_envelope(self) -> PeerEnvelope:
         return _NO_ENVELOPE
-
-    def _reset_timeout(self, duration: float | None = None) -> None:
-        self._deadline = self.loop.time() + (duration or self.settings.command_timeout_s)
 
     # life
 
@@ -156,11 +129,6 @@ class Server(Reporting, SMTP):
             self._writer.write(wire(SHUTTING_DOWN))
             self._part()
 
-    def _part(self) -> None:
-        self._parting = True
-        self._deadline = self.loop.time() + PARTING_S
-        self._writer.close()
-
     async def _handle_client(self) -> None:
         last: Reply | None = None
         try:
@@ -193,7 +161,7 @@ class Server(Reporting, SMTP):
             self.violation("a command line without end")
             raise Leave(TOO_LONG) from None
         finally:
-            self._deadline = _NEVER
+            self._deadline = NEVER
 
     async def _next_command(self) -> None:
         line = await self._next_line()
@@ -228,10 +196,6 @@ class Server(Reporting, SMTP):
         if self._counted_in:
             self.services.doorkeeper.leave(self._counted_in)
             self._counted_in = ""
-
-    def hurry(self, seconds: float) -> None:
-        """Give the client so much time from now."""
-        self._deadline = self.loop.time() + seconds
 
     # words
 
@@ -276,130 +240,10 @@ class Server(Reporting, SMTP):
         self.forget()
         self.client = evolve(self.client, helo="", protocol="SMTP")
 
-    # content
-
-    def data_received(self, data: bytes) -> None:
-        """Give content to its sink, all else to the reader of commands (asyncio calls this)."""
-        content, ended = self._content, self._content_ended
-        if content is None or ended is None or ended.done():
-            self.lines.feed_data(data)
-        else:
-            self._deadline = self.loop.time() + self.settings.data_end_timeout_s
-            self._feed(content, ended, data)
-
-    def _feed(self, content: Content, ended: asyncio.Future[None], data: bytes) -> None:
-        try:
-            rest = content.feed(data)
-        except Exception as error:  # a fault of our own: the command loop makes it a log line and an end
-            self._content = None
-            ended.set_exception(error)
-            return
-        taken = len(data) - len(rest or b"")
-        self.content_bytes += taken
-        if self.recorder is not None:
-            self.recorder.content(data[:taken])
-        if rest is not None:
-            self._content = None
-            ended.set_result(None)
-            if rest:
-                self.lines.put_back(rest)
-        elif self.content_bytes > self.settings.max_session_bytes + self.settings.max_message_bytes:
-            self._content = None
-            ended.set_exception(self.dismissal(TOO_MUCH_CONTENT, "data", "max_session_bytes"))
-
-    async def receive(self, content: Content, go_ahead: Reply | None = None) -> None:
-        """Have a sink fed until it has its end; what came before this call and is unread is its beginning."""
-        ended = self._content_ended = self.loop.create_future()
-        self._content = content
-        self._content_since = self.loop.time()
-        self._deadline = self._content_since + self.settings.data_end_timeout_s
-        if go_ahead is not None:
-            await self.say(go_ahead)
-        if self.lines.pending:
-            self._feed(content, ended, self.lines.take_pending())
-        if self._says_no_more and not ended.done():
-            raise ConnectionResetError("the client hung up before the end of its message")
-        await ended
-        self._content = self._content_ended = None
-        # judging has deadlines of its own; the client's silence is no fault of his
-        self._deadline = _NEVER
-        if self.recorder is not None:
-            self.recorder.content_end()
-
-    # TLS
-
-    def hold(self) -> None:
-        """Read nothing more before `encrypt`: what comes then is the handshake, not commands."""
-        with contextlib.suppress(RuntimeError):  # it is closed already; `encrypt` says so
-            cast(asyncio.Transport, self.transport).pause_reading()
-
-    async def encrypt(self, context: ssl.SSLContext) -> None:
-        """Begin TLS on this connection. Raises ConnectionError where the handshake fails."""
-        early = self.lines.take_pending()
-        self.hold()
-        self._deadline = self.loop.time() + self.settings.read_timeout_s
-        try:
-            encrypted = await start_tls(
-                cast(asyncio.Transport, self.transport), self, context, early, self.settings.read_timeout_s
-            )
-        except TlsFault as error:
-            self.fault(Fault.COMMUNICATION, f"TLS handshake: {error}")
-            structlog.get_logger().info("tls_failed", client=self.peer.ip, problem=str(error))
-            raise ConnectionAbortedError("no TLS") from error
+    def go_on_over(self, encrypted: asyncio.Transport) -> None:
+        """Speak and listen over another transport from now on: that of TLS."""
         self.transport = encrypted
         self.lines._transport = encrypted  # type: ignore[attr-defined]
         # what StreamWriter.start_tls does, which cannot be given bytes that were read before
         self._writer._transport = encrypted  # type: ignore[attr-defined]
         self._replace_writer(self._writer)  # type: ignore[attr-defined]
-        link = cast(ssl.SSLObject, encrypted.get_extra_info("ssl_object"))
-        self.client = evolve(self.client, tls=described(link), client_cert=fingerprint(link))
-        self.services.count("tls_connections")
-        if self.recorder is not None:
-            self.recorder.note(f"TLS begun: {self.client.tls}")
-
-    # time
-
-    @contextlib.contextmanager
-    def no_hurry(self) -> Iterator[None]:
-        """While we let the client wait, its time does not run."""
-        left = self._deadline - self.loop.time()
-        self._deadline = _NEVER
-        try:
-            yield
-        finally:
-            self._deadline = self.loop.time() + left
-
-    def pause_writing(self) -> None:
-        """The client takes no replies for now (asyncio calls this)."""
-        self._write_deadline = self.loop.time() + self.settings.write_timeout_s
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """It takes them again (asyncio calls this)."""
-        self._write_deadline = _NEVER
-        super().resume_writing()
-
-    def check_time(self, now: float) -> None:
-        """End the connection where its time is up, or its content comes too slowly (`Watch` calls this)."""
-        if now > self._write_deadline or (self._parting and now > self._deadline):
-            self._parting = True
-            cast(asyncio.Transport, self.transport).abort()
-        elif now > self._deadline:
-            self._cut(TOOK_TOO_LONG)
-        elif self._content is not None and self._too_slow(now):
-            self._cut(TOO_SLOW)
-
-    def _too_slow(self, now: float) -> bool:
-        taken_s = now - self._content_since
-        content = self._content
-        least = self.settings.min_bytes_per_s
-        return content is not None and taken_s > PACE_FROM_S and content.raw_bytes < least * taken_s
-
-    def _cut(self, reply: Reply) -> None:
-        self.services.count("timed_out")
-        self.fault(Fault.COMMUNICATION, reply.text)
-        self._deadline = _NEVER
-        if self._handler_coroutine is not None:
-            self._handler_coroutine.cancel()
-        self._writer.write(wire(reply))
-        self._part()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from mailward.engine.gateway_settings import Protocol, Tls
+from mailward.gateway.encryption import encrypt, hold
 from mailward.gateway.identity import (
     XCLIENT_NAMES,
     XFORWARD_NAMES,
@@ -125,12 +126,12 @@ async def starttls(server: Server, argument: str) -> Reply | None:
     certificates = server.listener.certificates
     if certificates is None:
         return TLS_UNAVAILABLE
-    server.hold()
+    hold(server)
     if server.pending:
         server.violation("commands in the clear after STARTTLS")
         server.throw_away_pending()
     await server.say(TLS_GO_AHEAD)
-    await server.encrypt(certificates.context())
+    await encrypt(server, certificates.context())
     # RFC 3207 section 4.2: both sides forget what they knew
     server.start_over()
     return None
