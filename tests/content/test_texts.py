@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailward import Message
 from mailward.mime import unpack_zip
-from mailward_content.texts import _HIDDEN, Place, shown, texts_of, visible
+from mailward_content.texts import _HIDDEN, _INVISIBLE, Place, shown, texts_of, visible
 
 
 def texts(raw: bytes, *places: Place) -> dict[str, str]:
@@ -219,3 +219,8 @@ def test_documents_of_office_programs_are_read(mails: Any) -> None:
 def test_utf_16_without_a_declaration_is_a_text(mails: Any) -> None:
     raw = mails.attached("note.txt", "payroll".encode("utf-16"))
     assert texts(raw)["attachments 2"] == "payroll"
+
+
+@given(st.text("aZ \r\n\x00\x1b\x7f\x85\xad\u00e9\u20ac\u0436\u200b\ufe0f\U0001f4a9\U000e0041\ud83d", max_size=12))
+def test_the_quick_look_for_invisible_characters_misses_none(text: str) -> None:
+    assert visible(text) == _INVISIBLE.sub("", text)

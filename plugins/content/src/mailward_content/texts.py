@@ -24,6 +24,7 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # Controls that are no white space, and what Unicode says may be ignored in display (Default_Ignorable_Code_Point)
 # but for what shows as a blank.
 _LATIN1_INVISIBLE = "".join(map(chr, (*range(0x09), *range(0x0E, 0x1C), *range(0x7F, 0x85), *range(0x86, 0xA0), 0xAD)))
+_SHOWN_ASCII = bytes(code for code in range(0x80) if chr(code) not in _LATIN1_INVISIBLE)
 _INVISIBLE = re.compile(
     f"[{re.escape(_LATIN1_INVISIBLE)}\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\ufe00-\ufe0f\ufeff\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
@@ -155,17 +156,17 @@ def is_text(part: Part) -> bool:
 
 def visible(text: str) -> str:
     """``text`` without characters that do not show, which hide words from a search."""
-    if _is_latin1(text) and not any(map(text.__contains__, _LATIN1_INVISIBLE)):
-        return text  # a fraction of what the regular expression takes
-    return _put("", _INVISIBLE, text)
+    return _put("", _INVISIBLE, text) if _hides(text) else text
 
 
-def _is_latin1(text: str) -> bool:
+def _hides(text: str) -> bool:
+    """Whether any character does not show; takes a fraction of what the regular expression takes, where it can."""
     try:
         text.encode("latin-1")
     except UnicodeEncodeError:
-        return False
-    return True
+        rest = text.encode("utf-8", "surrogatepass").translate(None, _SHOWN_ASCII)
+        return _INVISIBLE.search(rest.decode("utf-8", "surrogatepass")) is not None
+    return any(map(text.__contains__, _LATIN1_INVISIBLE))
 
 
 def shown(markup: str) -> str:
