@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from typing import BinaryIO
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from mailward import Finding, Member, Part
 from mailward_archives.buffer import file_of
@@ -86,7 +86,11 @@ class SevenZip:
 
     def listing(self, file: BinaryIO) -> Listing:
         """What the program lists; raises OSError or ProgramError where it lists nothing."""
-        return parse_listing(self._list(file))
+        text, problem = self._list(file)
+        listing = parse_listing(text)
+        # The program lists what it can, and why it cannot go on, but for a password that is missing.
+        told = parse_listing(f"ERROR: {problem}") if problem else listing
+        return evolve(listing, complaint=told.complaint) if told.is_hidden or not listing.entries else listing
 
     def content(self, file: BinaryIO, entry: Entry) -> Content:
         """The content of one member."""
@@ -137,7 +141,8 @@ class SevenZip:
         if stream.more():
             yield unopened(part, f"{self.name}: more content than the listing says")
 
-    def _list(self, file: BinaryIO) -> str:
+    def _list(self, file: BinaryIO) -> tuple[str, str]:
+        """What the program printed, and how it failed after that; ProgramError where it printed nothing."""
         pieces, size, problem = list[bytes](), 0, ""
         try:
             for piece in self._run(file, "l", "-slt"):
@@ -146,11 +151,10 @@ class SevenZip:
                 if size > _LISTING_MOST_BYTES:
                     raise ProgramError("the listing is too long")
         except ProgramError as error:
-            # The program lists what it can, and why it cannot go on, but for a password that is missing.
             if not pieces or size > _LISTING_MOST_BYTES:
                 raise
-            problem = f"ERROR: {error}\n" if Listing(complaint=str(error)).is_hidden else ""
-        return problem + b"".join(pieces).decode("utf-8", "replace")
+            problem = str(error)
+        return b"".join(pieces).decode("utf-8", "replace"), problem
 
     def _run(self, file: BinaryIO, command: str, *arguments: str) -> Iterator[bytes]:
         switches = [
