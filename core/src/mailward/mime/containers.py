@@ -45,6 +45,7 @@ CONTAINER_TYPES = frozenset(
         "application/x-qcow",
         "application/x-ntfs-image",
         "application/x-disk-image",
+        "application/x-apple-diskimage",
         "application/x-xar",
         "application/x-squashfs",
         "application/vnd.symbian.install",

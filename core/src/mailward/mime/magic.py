@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
-HEAD_BYTES = 1024
+HEAD_BYTES = 1088
 """How many bytes `detect` looks at."""
+TAIL_BYTES = 512
+"""How many bytes `is_apple_image` looks at."""
+APPLE_IMAGE = "application/x-apple-diskimage"
+_KOLY = b"koly\x00\x00\x00\x04\x00\x00\x02\x00"
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "application/zip"),
@@ -54,6 +58,10 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"vhdxfile", "application/x-vhdx"),
     (b"xar!\x00", "application/x-xar"),
     (b"hsqs", "application/x-squashfs"),
+    (_KOLY, APPLE_IMAGE),
+    (b"encrcdsa", APPLE_IMAGE),
+    (b"sprs\x00\x00\x00\x03", APPLE_IMAGE),
+    (b"ER\x02\x00", "application/x-disk-image"),
     (b"KDMV", "application/x-vmdk"),
     (b"QFI\xfb\x00\x00\x00", "application/x-qcow"),
     (b"\xebR\x90NTFS    ", "application/x-ntfs-image"),
@@ -107,6 +115,8 @@ _BINARY = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]")
 _PDF_WITHIN = 1024
 _CMS_WITHIN = 32
 _SECTOR_BYTES = (512, 1024, 2048, 4096)
+_APPLE_SEALED = b"cdsaencr"
+_HFS_PLUS = (b"H+\x00\x04", b"HX\x00\x05")
 _COMPRESSED_DATA = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x09"
 _SIGNED_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 # The type of the signed content with nothing behind it: a detached signature.
@@ -146,7 +156,7 @@ def detect(head: bytes) -> str:
         return "application/x-ace-compressed"
     if head[8:12] == b"\x19\x04\x00\x10":
         return "application/vnd.symbian.install"
-    if head[510:512] == b"\x55\xaa" and _is_disk(head):
+    if (head[510:512] == b"\x55\xaa" and _is_disk(head)) or _is_apple_volume(head):
         return "application/x-disk-image"
     if head.startswith(b"From ") and _MBOX.match(head):
         return "application/mbox"
@@ -162,6 +172,23 @@ def _is_disk(head: bytes) -> bool:
     entries = [head[at : at + 16] for at in range(446, 510, 16)]
     sound = all(entry[0] in (0x00, 0x80) for entry in entries)
     return sound and any(entry[4] and any(entry[12:16]) for entry in entries)
+
+
+def _is_apple_volume(head: bytes) -> bool:
+    """Whether a volume of APFS, HFS+ or HFS begins here (Apple Technical Note TN1150; Inside Macintosh: Files 2-60)."""
+    mark = head[1024:1028]
+    if mark[:2] == b"BD":
+        block_bytes = int.from_bytes(head[1044:1048], "big")
+        return block_bytes > 0 and block_bytes % 512 == 0
+    return mark in _HFS_PLUS or head[32:36] == b"NXSB"
+
+
+def is_apple_image(tail: bytes) -> bool:
+    """Whether content that ends with ``tail``, its last `TAIL_BYTES` bytes, is a disk image of Apple (UDIF).
+
+    The system reads such a file from its end, so its beginning may show anything.
+    """
+    return tail.startswith(_KOLY) or tail.endswith(_APPLE_SEALED)
 
 
 def _detect_text(head: bytes) -> str:

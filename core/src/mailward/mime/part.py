@@ -10,7 +10,7 @@ from mailward.mime.content import UU_LINES, Place
 from mailward.mime.headers import NO_HEADERS, Headers
 from mailward.mime.kind import PartKind as PartKind
 from mailward.mime.ledger import Ledger
-from mailward.mime.magic import HEAD_BYTES, detect
+from mailward.mime.magic import APPLE_IMAGE, HEAD_BYTES, TAIL_BYTES, detect, is_apple_image
 from mailward.mime.manner import MAIN, Manner
 from mailward.mime.names import Name, hazards, names_of, subject_name
 from mailward.mime.parameters import NO_PARAMETERS, Parameters, parse_parameters
@@ -20,6 +20,11 @@ from mailward.values.finding import Finding, Kind
 
 if TYPE_CHECKING:
     from mailward.mime.layout import Division
+
+_APPLE_FIRST = frozenset(
+    ["", "application/x-bzip2", "application/x-xz", "application/x-lzma", "application/x-disk-image"]
+)
+"""What the first bytes of an honest disk image of Apple show: those of its first block, packed or as it is."""
 
 
 class Part(Payload):
@@ -158,10 +163,23 @@ class Part(Payload):
 
     @property
     def detected_type(self) -> str:
-        """The type that the first bytes show, empty where they show none (plain text among these)."""
+        """The type that the first bytes show, empty where they show none (plain text among these).
+
+        A disk image of Apple is told by its last bytes, where its first ones are those of a compression
+        or of a disk or show nothing; elsewhere it is an ambiguous finding (``apple_image``).
+        """
         if self._detected is None:
             self._detected = detect(self.head(HEAD_BYTES))
+            if self.is_leaf and is_apple_image(self.tail(TAIL_BYTES)):
+                self._show_apple_image(self._detected)
         return self._detected
+
+    def _show_apple_image(self, first: str) -> None:
+        if first in _APPLE_FIRST:
+            self._detected = APPLE_IMAGE
+        elif first != APPLE_IMAGE:
+            detail = f"begins as {first} and ends as a disk image of Apple, which is opened by its end"
+            self._ledger.note(Kind.AMBIGUOUS, "apple_image", self.path, detail=detail)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

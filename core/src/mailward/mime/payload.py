@@ -139,6 +139,13 @@ class Payload:
                 break
         return b"".join(pieces)[:n]
 
+    def tail(self, n: int) -> bytes:
+        """The last ``n`` bytes of the decoded content, or all where there are fewer. Decodes all of it."""
+        if self._content is not None:
+            return self._content[-n:]
+        source, start, end = self.inner()
+        return source.copy(max(start, end - n), end)
+
     def digest(self, algorithm: Algorithm) -> str:
         """The hash of the decoded content in hex; kept."""
         for name, value in self._digests:

@@ -47,7 +47,7 @@ def _ends_as_zip(part: Part) -> bool:
 
     At the very end where that is a container, which may hold a zip archive as it is.
     """
-    if END not in _tail(part):
+    if END not in part.tail(TAIL_BYTES):
         return False
     area, exactly = _area(part), part.detected_type in CONTAINER_TYPES
     return any(
@@ -56,18 +56,6 @@ def _ends_as_zip(part: Part) -> bool:
         if directory.records and (directory.end_record.end == area.end or not exactly)
         for base in (directory.base, area.start)
     )
-
-
-def _tail(part: Part) -> bytes:
-    if part.is_identity:
-        place = part.place
-        return place.source.copy(max(place.body, place.body_end - TAIL_BYTES), place.body_end)
-    if part.is_small:
-        return part.content[-TAIL_BYTES:]
-    tail = b""
-    for piece in part.stream():
-        tail = (tail + piece)[-TAIL_BYTES:]
-    return tail
 
 
 def _area(part: Part) -> Source:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from mailward import Check, Finding, Member, OnFailure, Part, Plugin, hookimpl
 from mailward_archives import iso, office, pdf, sevenzip
 from mailward_archives.content import unopened
+from mailward_archives.dmg import APPLE_TYPE
 from mailward_archives.hidden import read_hidden
 from mailward_archives.settings import ArchivesSettings
 from mailward_archives.table import BY_TYPE, FORMATS, Format
@@ -90,6 +91,8 @@ class Archives(Plugin):
 
     def _type(self, part: Part) -> str:
         kind = part.detected_type
+        if kind == APPLE_TYPE:
+            return kind
         if (not kind and not part.declared_type.startswith("text/")) or part.filename.lower().endswith(_ISO_NAMES):
             # The first kilobyte of a disc image says nothing.
             return _ISO_TYPE if iso.identifiers(part) else kind

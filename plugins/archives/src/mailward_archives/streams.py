@@ -135,25 +135,26 @@ class _Unpacking:
 
 def read_gzip(part: Part) -> Iterator[Member | Finding]:
     """The file in a gzip file; its name is the one inside, else that of the attachment."""
-    return _read(part, GZIP)
+    return read_streams(part, GZIP)
 
 
 def read_bzip2(part: Part) -> Iterator[Member | Finding]:
     """The file in a bzip2 file."""
-    return _read(part, BZIP2)
+    return read_streams(part, BZIP2)
 
 
 def read_xz(part: Part) -> Iterator[Member | Finding]:
     """The file in an xz file."""
-    return _read(part, XZ)
+    return read_streams(part, XZ)
 
 
 def read_lzma(part: Part) -> Iterator[Member | Finding]:
     """The file in a file of the older lzma form, which has no magic number of its own."""
-    return _read(part, LZMA)
+    return read_streams(part, LZMA)
 
 
-def _read(part: Part, coding: Coding) -> Iterator[Member | Finding]:
+def read_streams(part: Part, coding: Coding, trailing: bool = True) -> Iterator[Member | Finding]:
+    """The file in a compressed one and, unless ``trailing`` is False, what follows its last stream."""
     with part.open() as file:
         name = gzip_name(file.read(_GZIP_NAME_WITHIN)) if coding is GZIP else ""
         file.seek(0)
@@ -162,7 +163,7 @@ def _read(part: Part, coding: Coding) -> Iterator[Member | Finding]:
         yield Member(name or stem(part.filename, coding.suffixes), content, raw_bytes=part.size)
         if content.error:
             yield unopened(part, f"{coding.name}: {content.error}")
-        elif content.whole and unpacking.rest:
+        elif trailing and content.whole and unpacking.rest:
             yield Member("trailing", unpacking.following())
 
 
