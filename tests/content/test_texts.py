@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailward import Message
 from mailward.mime import unpack_zip
-from mailward_content.texts import _HIDDEN, _INVISIBLE, Place, shown, texts_of, visible
+from mailward_content.texts import _BREAKING, _HIDDEN, _INVISIBLE, Place, _may_hide, shown, texts_of, visible
 
 
 def texts(raw: bytes, *places: Place) -> dict[str, str]:
@@ -224,3 +224,33 @@ def test_utf_16_without_a_declaration_is_a_text(mails: Any) -> None:
 @given(st.text("aZ \r\n\x00\x1b\x7f\x85\xad\u00e9\u20ac\u0436\u200b\ufe0f\U0001f4a9\U000e0041\ud83d", max_size=12))
 def test_the_quick_look_for_invisible_characters_misses_none(text: str) -> None:
     assert visible(text) == _INVISIBLE.sub("", text)
+
+
+@pytest.mark.parametrize("name", _BREAKING.split())
+def test_an_element_that_parts_words_does_so_in_any_case_and_no_longer_name_does(name: str) -> None:
+    assert shown(f"a<{name}>b</{name.upper()} >c<{name.title()} x='1'/>d") == "a\nb\nc\nd"
+    assert shown(f"a<{name}span>b</{name}span>c") == "abc"
+
+
+TOKENS = (
+    "<p",
+    "<B",
+    "<",
+    ">",
+    " ",
+    "\n",
+    "hidden",
+    "HIDDEN",
+    "un",
+    "display:",
+    "Display : none",
+    "none",
+    "font-size",
+    ":0",
+    "x",
+)
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=12).map("".join))
+def test_the_quick_look_for_hidden_elements_misses_none(markup: str) -> None:
+    assert _may_hide(markup) or _HIDDEN.search(markup) is None
