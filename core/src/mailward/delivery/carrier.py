@@ -12,7 +12,7 @@ from attrs import define, evolve, field, frozen
 from mailward.delivery.attempt import Attempt, Router
 from mailward.delivery.bounce import Bouncer
 from mailward.delivery.fields import Action, Fate
-from mailward.delivery.outcome import Settled, put_off, settle, without_delivered
+from mailward.delivery.outcome import Settled, put_off, queued, settle, without_delivered
 from mailward.delivery.retry import Retry
 from mailward.delivery.wishes import Notice
 from mailward.engine.delivery_settings import DeliverySettings
@@ -25,7 +25,7 @@ from mailward.values.content import Content
 from mailward.values.delivery import Result, Status
 from mailward.values.envelope import MessageInfo
 from mailward.values.errors import SpoolError
-from mailward.values.event import Delivered, Event, Queued
+from mailward.values.event import Delivered, Event
 
 _log = structlog.get_logger("mailward.delivery")
 _DISK_FIRST_S = 0.5
@@ -105,7 +105,7 @@ class Carrier:
         await self._write_down(entry, settled, results)
         self.emit(Delivered(message_id=entry.id, results=results, queue=entry.queue, attempts=entry.attempts + 1))
         if settled.entry is not None:
-            self._tell_queued(settled.entry)
+            self.emit(queued(settled.entry))
         reached, unreachable = _hops(results, Status.DELIVERED), _hops(results, Status.UNREACHABLE)
         made = tuple(notice for notice in notices if notice is not None)
         return Carried(results, settled.entry, made, reached, unreachable)
@@ -178,14 +178,3 @@ class Carrier:
                 _log.error("state not written, trying again", id=message_id, problem=str(error), wait_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _DISK_MAX_S)
-
-    def _tell_queued(self, entry: Entry) -> None:
-        self.emit(
-            Queued(
-                message_id=entry.id,
-                queue=entry.queue,
-                reason=entry.reason,
-                recipients=entry.envelope.recipients,
-                retry_at=entry.retry_at,
-            )
-        )

@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from mailward.delivery.retry import Retry
 from mailward.spool.entry import Entry, Failure, Queue
 from mailward.values.delivery import Result, Status
+from mailward.values.event import Queued
 
 
 @frozen
@@ -17,6 +18,17 @@ class Settled:
 
     entry: Entry | None
     failed: tuple[Result, ...]
+
+
+def queued(entry: Entry) -> Queued:
+    """The event that the entry goes on in the slow queue, in hold or in quarantine."""
+    return Queued(
+        message_id=entry.id,
+        queue=entry.queue,
+        reason=entry.reason,
+        recipients=entry.envelope.recipients,
+        retry_at=entry.retry_at,
+    )
 
 
 def without_delivered(entry: Entry, results: Iterable[Result]) -> Entry:

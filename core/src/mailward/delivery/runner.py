@@ -13,6 +13,7 @@ from mailward.delivery.attempt import Router
 from mailward.delivery.bounce import Bouncer
 from mailward.delivery.carrier import Carrier
 from mailward.delivery.operator import Attempts, Operator, nothing_to_put_back
+from mailward.delivery.outcome import queued
 from mailward.delivery.schedule import Due, Schedule
 from mailward.delivery.stats import Counts, QueueStats
 from mailward.engine.board import Board
@@ -27,7 +28,7 @@ from mailward.values.content import Content
 from mailward.values.delivery import Result
 from mailward.values.envelope import Envelope
 from mailward.values.errors import SpoolError
-from mailward.values.event import Event, Queued, Reordered
+from mailward.values.event import Event, Reordered
 
 _log = structlog.get_logger("mailward.delivery")
 _LONGEST_SLEEP_S = 60.0
@@ -145,7 +146,7 @@ class Runner:
                 self._add(entry)
             if entry.queue is not Queue.FAST:
                 self._counts.came_to_stay(entry.queue)
-                self._tell_queued(entry)
+                self._emit(queued(entry))
         self._pump()
 
     def stats(self) -> QueueStats:
@@ -198,17 +199,6 @@ class Runner:
             self._schedule.add_fast(entry)
         elif entry.queue is Queue.SLOW:
             self._schedule.add_slow(entry.id, entry.retry_at)
-
-    def _tell_queued(self, entry: Entry) -> None:
-        self._emit(
-            Queued(
-                message_id=entry.id,
-                queue=entry.queue,
-                reason=entry.reason,
-                recipients=entry.envelope.recipients,
-                retry_at=entry.retry_at,
-            )
-        )
 
     def _pump(self) -> None:
         """Begin what is due, as far as there is room."""
