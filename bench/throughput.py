@@ -1,6 +1,7 @@
 """Rates, CPU and memory of Mailward beside Postfix and a bare aiosmtpd, in one run.
 
-    ./dev exec python bench/throughput.py [--sizes 4k,50k,1m] [--sessions 10,50] [--rounds 3] [--secs 3] [--peers]
+    ./dev exec python bench/throughput.py [--sizes 4k,50k,1m] [--sessions 10,50] [--rounds 3] [--secs 3]
+        [--peers] [--chunking]
 
 Needs smtp-source (Postfix) and psutil. Each cell is the median of the rounds, which go over the
 targets in turn: messages a second accepted, and delivered to the sink; CPU seconds of the target's
@@ -113,6 +114,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--secs", type=float, default=3.0)
     parser.add_argument("--only", default="", help="mailward, postfix, bare, rspamd, haraka, amavis")
+    parser.add_argument("--chunking", action="store_true", help="let the next hop offer CHUNKING, as most do")
     parser.add_argument("--peers", action="store_true", help="beside the filtering peers that are installed")
     options = parser.parse_args()
     usual = ["mailward", "postfix", "bare", *(peers.available() if options.peers else ())]
@@ -123,6 +125,7 @@ def main() -> None:
         files = messages.write_all(folder / "messages", options.sizes.split(","))
         counter, port = folder / "counter", targets.free_port()
         sink = [sys.executable, str(targets.HERE / "sink.py"), str(port), str(counter)]
+        sink += ["chunking"] if options.chunking else []
         stack.enter_context(targets.running("sink", sink, port, False, folder / "sink.log"))
         makers = {
             "mailward": lambda: targets.mailward(folder / "mailward", port),

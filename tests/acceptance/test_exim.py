@@ -219,10 +219,18 @@ def test_exim_as_the_next_hop_gets_every_byte(exim: Path, home: Path, tmp_path: 
     file = config(exim, home, driver="accept", route="", transport="store", port=port)
     with (
         listening(exim, file, port),
-        running(tmp_path / "gateway", {"relay": {"default": f"127.0.0.1:{port}"}}) as gateway,
+        running(
+            tmp_path / "gateway",
+            {"relay": {"default": f"127.0.0.1:{port}"}, "diagnostics": {"outbound": "all", "outbound_data": "ignore"}},
+        ) as gateway,
     ):
         assert gateway.send(CLEAN, "reader@house.example").code == 250
         (message,) = until(lambda: list((home / "store" / "new").glob("*")), "the message at Exim", story=gateway.story)
         content = message.read_bytes().replace(b"\n", b"\r\n")
         body = content[content.index(b" (Mailward) with ") :]
         assert CLEAN in body
+        (said,) = until(
+            lambda: [one.read_text() for one in (gateway.state / "diagnostics" / "outbound").glob("*")],
+            "the conversation to be written down",
+        )
+        assert re.search(r"C: BDAT [0-9]+ LAST\n", said), said

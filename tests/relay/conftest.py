@@ -111,7 +111,7 @@ class Peer:
     ``script`` maps a verb (GREETING, END for the end of data, else the command's) to what happens
     there: a reply, CLOSE, STALL, a function of the command line that gives one of these, or a list
     of them for the first, second, … time, the last for all times after. What came is in ``commands``
-    and, with the stuffing taken out as RFC 5321 says, in ``messages``.
+    and, with the stuffing taken out as RFC 5321 says, in ``messages``; there is each chunk of BDAT, too.
     """
 
     extensions: tuple[str, ...] = ("PIPELINING", "SIZE 10000000", "8BITMIME", "ENHANCEDSTATUSCODES")
@@ -161,6 +161,8 @@ class Peer:
             text = line.decode("utf-8", "replace").rstrip("\r\n")
             self.commands.append(text)
             verb = "RESPONSE" if self._prompted else text.split(" ")[0].upper()
+            if verb == "BDAT":
+                self.messages.append(await reader.readexactly(int(text.split(" ")[1])))
             if not await self._act(verb, text, self._default(verb), writer):
                 return
             if verb == "DATA" and self._granted:

@@ -15,14 +15,15 @@ from aiosmtpd.smtp import SMTP
 
 from mailward import Address, Recipient
 
+SMALL = b"Subject: dots\r\n\r\n.\r\n..\r\n.leading\r\nmiddle.\r\n.\r\n"
 BODY = b"Subject: dots\r\n\r\n.\r\n..\r\n.leading\r\nmiddle.\r\n" + b"line of text\r\n" * 5000 + b".\r\n"
 
 
-def deliver(send: Any, relay: Any, port: int, times: int = 1, **keywords: Any) -> list[Any]:
+def deliver(send: Any, relay: Any, port: int, times: int = 1, body: bytes = BODY, **keywords: Any) -> list[Any]:
     async def run() -> list[Any]:
         results: list[Any] = []
         for _ in range(times):
-            results += await send(relay, port, BODY, **keywords)
+            results += await send(relay, port, body, **keywords)
         await relay.stop()
         return results
 
@@ -157,14 +158,18 @@ def test_aiosmtpd_gets_the_bytes(make_relay: Any, send: Any, certificate: ssl.SS
 
 
 def test_postfix_takes_and_delivers(make_relay: Any, send: Any, postfix: Any) -> None:
-    results = deliver(send, make_relay(), postfix.port, times=2, to=["b@rcpt.example", "c@other.example"])
-    assert [result.status for result in results] == ["delivered", "failed"] * 2
-    assert results[1].reply.code in (550, 554)
-    assert results[1].reply.enhanced.startswith("5.")
-    found = postfix.wait_for_messages(2)
-    for message in found:
-        assert message.endswith(b"\n\n" + BODY.split(b"\r\n\r\n", 1)[1].replace(b"\r\n", b"\n"))
-        assert re.search(rb"^Received: from gate\.example .*with ESMTP", message, re.M | re.S)
+    to = ["b@rcpt.example", "c@other.example"]
+    in_one_chunk = deliver(send, make_relay(), postfix.port, times=2, body=SMALL, to=to)
+    by_data = deliver(send, make_relay(), postfix.port, times=2, body=BODY, to=to)
+    for results in (in_one_chunk, by_data):
+        assert [result.status for result in results] == ["delivered", "failed"] * 2
+        assert results[1].reply.code in (550, 554)
+        assert results[1].reply.enhanced.startswith("5.")
+    found = postfix.wait_for_messages(4)
+    for body in (SMALL, BODY):
+        end = b"\n\n" + body.split(b"\r\n\r\n", 1)[1].replace(b"\r\n", b"\n")
+        assert sum(message.endswith(end) for message in found) == 2
+    assert all(re.search(rb"^Received: from gate\.example .*with ESMTP", one, re.M | re.S) for one in found)
     assert isinstance(postfix.folder, Path)
 
 

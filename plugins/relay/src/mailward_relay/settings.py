@@ -115,6 +115,11 @@ class RelaySettings:
         Downgrade.UNSIGNED,
         help="8-bit content for a next hop without 8BITMIME: unsigned (convert it unless it is signed), never, always",
     )
+    chunking: bool = setting(
+        True,
+        help="hand messages of up to 64 KB over in one chunk (BDAT) together with their commands, "
+        "where the next hop offers CHUNKING and PIPELINING",
+    )
     mx_port: int = setting(25, validator=between(1, 65_535), help="port of hosts that MX records name")
     max_connections: int = setting(50, validator=between(1, 1024), help="connections to all next hops at a time")
     max_per_host: int = setting(4, validator=between(1, 1024), help="connections to one next hop at a time")

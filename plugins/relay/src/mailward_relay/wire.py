@@ -98,12 +98,15 @@ class Wire(asyncio.Protocol):
         """Announce that so many further replies will be read; more than announced break the connection."""
         self._expected += replies
 
-    def send(self, commands: bytes, replies: int) -> None:
-        """Send commands to which so many replies will be read."""
+    def send(self, commands: bytes, replies: int, chunk: bytes = b"") -> None:
+        """Send commands to which so many replies will be read, and with them the content that the last announces."""
         self._expected += replies
         if self._recorder is not None:
             self._recorder.client(commands)
-        self._put(commands)
+            if chunk:
+                self._recorder.content(chunk)
+                self._recorder.content_end()
+        self._put(commands + chunk if chunk else commands)
 
     async def write(self, data: bytes, timeout_s: float) -> None:
         """Send content; waits while the peer takes none, at most ``timeout_s`` without progress."""
