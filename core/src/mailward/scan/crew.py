@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
 from typing import Any
 
@@ -21,11 +21,11 @@ import structlog
 
 from mailward.engine.scan_settings import ScanSettings
 from mailward.scan.codes import BUSY, DEADLINE, DIED, MEMORY
-from mailward.scan.forge import Forge
 from mailward.scan.load import LoadWatch
 from mailward.scan.process import Process
 from mailward.scan.protocol import Answer, Setup
 from mailward.scan.stats import Counts
+from mailward.scan.supply import Supply
 from mailward.scan.ticket import Ticket
 from mailward.values.decision import Call
 from mailward.values.errors import ConfigError, ScanError
@@ -34,18 +34,16 @@ from mailward.values.event import Event, LoadExceeded, WorkerDied
 GRACE_S = 2.0
 """What a process may be late before it is ended: it gives up by itself at the deadline, where it can."""
 TICK_S = 0.25
-MAX_BACKOFF_S = 30.0
 
 
 class Crew:
     """Takes tickets, one after the other in the order of arrival, to scan processes."""
 
     def __init__(self, setup: Setup, settings: ScanSettings, counts: Counts, emit: Callable[[Event], None]) -> None:
-        self._setup = setup
         self._settings = settings
         self._counts = counts
         self._emit = emit
-        self._forge = Forge(setup)
+        self._supply = Supply(setup, counts, self)
         self._idle: list[Process] = []
         self._busy: set[Process] = set()
         self._leaving: set[Process] = set()
@@ -54,7 +52,6 @@ class Crew:
         self._load = LoadWatch(settings.load_threshold, settings.load_interval_s)
         self._coming = 0
         self._solo = 0
-        self._renewing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._tick: asyncio.TimerHandle | None = None
         self._stopping = False
@@ -62,12 +59,12 @@ class Crew:
     @property
     def lacking(self) -> tuple[str, ...]:
         """What the system refuses of the confinement, in words."""
-        return self._forge.lacking
+        return self._supply.lacking
 
     @property
     def identity(self) -> str:
         """What verdicts depend on, as a digest."""
-        return self._forge.identity
+        return self._supply.identity
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -77,7 +74,7 @@ class Crew:
     @property
     def template_pid(self) -> int:
         """The process that the scan processes are forked from."""
-        return self._forge.pid
+        return self._supply.template_pid
 
     @property
     def waiting(self) -> int:
@@ -92,11 +89,9 @@ class Crew:
 
     async def start(self) -> None:
         """Start the processes. Raises ConfigError, ScanError where they cannot."""
-        await self._forge.start()
-        if self.lacking:
-            structlog.get_logger().warning("scan processes are not fully confined", lacking=list(self.lacking))
+        await self._supply.start()
         self._coming = self._settings.workers
-        await asyncio.gather(*(self._add() for _ in range(self._settings.workers)))
+        await asyncio.gather(*(self._add(self._supply.make) for _ in range(self._settings.workers)))
 
     async def stop(self) -> None:
         """End all processes; jobs in progress and in line fail."""
@@ -117,7 +112,7 @@ class Crew:
         await asyncio.gather(*leaving, return_exceptions=True)
         self._idle.clear()
         self._busy.clear()
-        await self._forge.stop()
+        await self._supply.stop()
 
     async def scan(self, ticket: Ticket) -> Answer:
         """The answer of a scan process; one more than the line may hold is turned away.
@@ -229,29 +224,18 @@ class Crew:
         at_work = len(self._idle) + len(self._busy) - self._aside() + self._coming
         for _ in range(at_work, self._settings.workers):
             self._coming += 1
-            self._later(self._restart())
+            self._later(self._add(self._supply.make_at_last))
 
-    async def _add(self) -> None:
-        process = await self._make()
+    async def _add(self, make: Callable[[], Awaitable[Process]]) -> None:
+        process = await make()
         self._coming -= 1
         self._free(process)
-
-    async def _make(self) -> Process:
-        forge = self._forge
-        process = Process(await forge.make(), forge, self)
-        try:
-            await process.ready(self._setup.source)
-        except BaseException:
-            process.kill()
-            raise
-        self._counts.started += 1
-        return process
 
     async def _alone(self, ticket: Ticket) -> None:
         """Give a suspect a process of its own, which is of no use to others afterwards."""
         self._solo += 1
         try:
-            process = await self._make()
+            process = await self._supply.make()
         except (ConfigError, ScanError) as error:
             _fail(ticket, ScanError(DIED, f"no scan process: {error}"))
             return
@@ -259,25 +243,6 @@ class Crew:
             self._solo -= 1
         process.aside = True
         self._begin(process, ticket)
-
-    async def _restart(self) -> None:
-        wait_s = 0.0
-        while True:
-            await asyncio.sleep(wait_s)
-            try:
-                await self._renew_forge()
-                return await self._add()
-            except (ConfigError, ScanError) as error:
-                wait_s = min(max(wait_s * 2, 0.5), MAX_BACKOFF_S)
-                structlog.get_logger().error("scan process does not start", problem=str(error), next_try_s=wait_s)
-
-    async def _renew_forge(self) -> None:
-        async with self._renewing:
-            if self._forge.gone:
-                old, new = self._forge, Forge(self._setup)
-                await new.start()
-                self._forge = new
-                await old.stop()
 
     def _room(self) -> bool:
         """Whether one process more may be beside the workers."""
