@@ -355,7 +355,7 @@ def test_plugins_with_threads_get_processes_that_are_not_forked(pool: Start, tmp
         async with pool("workers = 1") as run:
             forked = await run.answer("threading.active_count()")
         text = run.config.text.replace('["./orders.py"]', '["./orders.py", "./threaded.py"]')
-        setup = attrs.evolve(run.pool._crew._supply.setup, text=text)
+        setup = attrs.evolve(run.pool._crew.supply.setup, text=text)
         alone = Run(type(run.pool)(setup, run.config.core.scan, run.events.append), run.config, run.events, tmp_path)
         await alone.pool.start()
         try:

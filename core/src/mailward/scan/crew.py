@@ -37,13 +37,13 @@ TICK_S = 0.25
 
 
 class Crew:
-    """Takes tickets, one after the other in the order of arrival, to scan processes."""
+    """Takes tickets, one after the other in the order of arrival, to scan processes, which come from ``supply``."""
 
     def __init__(self, setup: Setup, settings: ScanSettings, counts: Counts, emit: Callable[[Event], None]) -> None:
         self._settings = settings
         self._counts = counts
         self._emit = emit
-        self._supply = Supply(setup, counts, self)
+        self.supply = Supply(setup, counts, self)
         self._idle: list[Process] = []
         self._busy: set[Process] = set()
         self._leaving: set[Process] = set()
@@ -57,24 +57,9 @@ class Crew:
         self._stopping = False
 
     @property
-    def lacking(self) -> tuple[str, ...]:
-        """What the system refuses of the confinement, in words."""
-        return self._supply.lacking
-
-    @property
-    def identity(self) -> str:
-        """What verdicts depend on, as a digest."""
-        return self._supply.identity
-
-    @property
     def pids(self) -> tuple[int, ...]:
         """The scan processes, for status and tests."""
         return tuple(sorted(process.pid for process in (*self._idle, *self._busy)))
-
-    @property
-    def template_pid(self) -> int:
-        """The process that the scan processes are forked from."""
-        return self._supply.template_pid
 
     @property
     def waiting(self) -> int:
@@ -89,9 +74,9 @@ class Crew:
 
     async def start(self) -> None:
         """Start the processes. Raises ConfigError, ScanError where they cannot."""
-        await self._supply.start()
+        await self.supply.start()
         self._coming = self._settings.workers
-        await asyncio.gather(*(self._add(self._supply.make) for _ in range(self._settings.workers)))
+        await asyncio.gather(*(self._add(self.supply.make) for _ in range(self._settings.workers)))
 
     async def stop(self) -> None:
         """End all processes; jobs in progress and in line fail."""
@@ -112,7 +97,7 @@ class Crew:
         await asyncio.gather(*leaving, return_exceptions=True)
         self._idle.clear()
         self._busy.clear()
-        await self._supply.stop()
+        await self.supply.stop()
 
     async def scan(self, ticket: Ticket) -> Answer:
         """The answer of a scan process; one more than the line may hold is turned away.
@@ -224,7 +209,7 @@ class Crew:
         at_work = len(self._idle) + len(self._busy) - self._aside() + self._coming
         for _ in range(at_work, self._settings.workers):
             self._coming += 1
-            self._later(self._add(self._supply.make_at_last))
+            self._later(self._add(self.supply.make_at_last))
 
     async def _add(self, make: Callable[[], Awaitable[Process]]) -> None:
         process = await make()
@@ -235,7 +220,7 @@ class Crew:
         """Give a suspect a process of its own, which is of no use to others afterwards."""
         self._solo += 1
         try:
-            process = await self._supply.make()
+            process = await self.supply.make()
         except (ConfigError, ScanError) as error:
             _fail(ticket, ScanError(DIED, f"no scan process: {error}"))
             return

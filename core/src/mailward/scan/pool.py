@@ -72,17 +72,17 @@ class Pool:
     @property
     def template_pid(self) -> int:
         """The process that the scan processes are forked from."""
-        return self._crew.template_pid
+        return self._crew.supply.template_pid
 
     @property
     def identity(self) -> str:
         """What verdicts depend on (plugins, settings, policies), as a digest; known once started."""
-        return self._crew.identity
+        return self._crew.supply.identity
 
     @property
     def lacking(self) -> tuple[str, ...]:
         """What the system refuses of the confinement of scan processes, in words; empty: nothing."""
-        return self._crew.lacking
+        return self._crew.supply.lacking
 
     def stats(self) -> PoolStats:
         """The figures so far."""
