@@ -13,7 +13,6 @@ import pytest
 from attrs import frozen
 
 from mailward import Engine, Envelope, Finding, Limits, Member, Message, Part, PartKind, unpack_binhex, unpack_zip
-from mailward.mime import CONTAINER_TYPES
 from mailward_archives import Archives, ArchivesSettings
 
 OWN = {"application/zip", "application/mac-binhex40"}
@@ -63,7 +62,7 @@ def walked(raw: bytes, settings: ArchivesSettings, limits: Limits) -> Opened:
                 kind, members = part.detected_type, readers[0](part)
                 if members is not None:
                     findings += message.add_members(part, members)
-                for reader in readers[1:] if members is None or kind in CONTAINER_TYPES - OWN else ():
+                for reader in readers[1:] if members is None or kind not in OWN else ():
                     findings += message.add_members(part, reader(part) or ())
             if part.path.startswith("2") and not part.opaque and part.is_leaf:
                 parts[part.path.removeprefix("2").removeprefix("/")] = part.content

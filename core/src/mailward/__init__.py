@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, between, setting
     from mailward.hooks.tally import Tally
     from mailward.hooks.template import Template
-    from mailward.mime import Limits, Member, Message, Name, Part, PartKind, unpack_binhex, unpack_zip
+    from mailward.mime import CONTAINER_TYPES, Limits, Member, Message, Name, Part, PartKind, unpack_binhex, unpack_zip
     from mailward.values.action import (
         Action,
         Bounce,
@@ -109,6 +109,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CONTAINER_TYPES",
     "NULL",
     "Action",
     "AddHeader",
@@ -261,6 +262,7 @@ _HOMES = {
     "setting": "mailward.hooks.settings",
     "Tally": "mailward.hooks.tally",
     "Template": "mailward.hooks.template",
+    "CONTAINER_TYPES": "mailward.mime",
     "Limits": "mailward.mime",
     "Member": "mailward.mime",
     "Message": "mailward.mime",

@@ -188,8 +188,8 @@ class Judge:
         is_foreign = kind in CONTAINER_TYPES and kind not in BUILT_IN_UNPACKERS
         if not opened:
             opened = any(take(reader(part)) for reader in BUILT_IN_UNPACKERS.values()) and not is_foreign
-        elif is_foreign:
-            # Two archives in one: which of them is opened depends on the client.
+        elif kind not in BUILT_IN_UNPACKERS:
+            # Two archives in one, or one behind a document: which of them is opened depends on the client.
             take(unpack_zip(part))
         if not opened and kind in CONTAINER_TYPES:
             detail = f"no reader for {kind}"

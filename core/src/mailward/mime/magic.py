@@ -104,15 +104,23 @@ _HTML = re.compile(
 )
 _XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml\b")
 _SVG = re.compile(rb"<svg\b", re.I)
+# Programs that open mails and web archives pass over blank lines and a byte order mark before the first field.
 _MAIL_START = re.compile(
-    rb"(?:From \S[^\n]*\n)?(?:Return-Path|Received|Message-ID|Delivered-To|MIME-Version|DKIM-Signature|From|To|Date"
-    rb"|Subject|X-[A-Za-z-]+):[ \t\r]",
+    rb"(?:\xef\xbb\xbf)?(?:[ \t]*+\r?\n)*+(?:From \S[^\n]*\n)?(?:Return-Path|Received|Message-ID|Delivered-To"
+    rb"|MIME-Version|DKIM-Signature|From|To|Date|Subject|Content-(?:Type|Transfer-Encoding|Location|Disposition|ID)"
+    rb"|Snapshot-Content-Location|X-[A-Za-z-]+):[ \t\r]",
     re.I,
 )
-_MAIL_FIELD = re.compile(rb"\n(?:From|To|Subject|Date|Received|Message-ID|MIME-Version|Content-Type):", re.I)
+_MAIL_FIELD = re.compile(
+    rb"\n(?:From|To|Subject|Date|Received|Message-ID|MIME-Version|Content-Type|Content-Transfer-Encoding):", re.I
+)
+_MULTIPART = re.compile(rb"(?:\A|\n)Content-Type:\s*+multipart/", re.I)
 _MBOX = re.compile(rb"From [^\r\n]+\r?\n(?:>?[!-9;-~]+:)")
 _BINARY = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]")
 _PDF_WITHIN = 1024
+_BLOCK_BYTES = 512
+_CHECKSUM = re.compile(rb" *+0*+([0-7]{1,7})[ \0]")
+_CHECKSUM_STARTS = frozenset((b" ", *(b"%d" % digit for digit in range(8))))
 _CMS_WITHIN = 32
 _SECTOR_BYTES = (512, 1024, 2048, 4096)
 _APPLE_SEALED = b"cdsaencr"
@@ -137,6 +145,13 @@ def detect(head: bytes) -> str:
     """
     if not head:
         return ""
+    # What tells these stands behind bytes that their maker may choose: a name, a checksum.
+    if head[257:262] == b"ustar" or (head[148:149] in _CHECKSUM_STARTS and _is_tar(head)):
+        return "application/x-tar"
+    if head[2:4] == b"-l" and head[6:7] == b"-":
+        return "application/x-lzh-compressed"
+    if head[7:14] == b"**ACE**":
+        return "application/x-ace-compressed"
     for signature, kind in _BY_FIRST.get(head[0], ()):
         if head.startswith(signature):
             return kind
@@ -148,12 +163,6 @@ def detect(head: bytes) -> str:
         return {b"WAVE": "audio/x-wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}.get(head[8:12], "")
     if head[4:8] == b"ftyp":
         return "video/mp4"
-    if head[257:262] == b"ustar":
-        return "application/x-tar"
-    if head[2:4] == b"-l" and head[6:7] == b"-":
-        return "application/x-lzh-compressed"
-    if head[7:14] == b"**ACE**":
-        return "application/x-ace-compressed"
     if head[8:12] == b"\x19\x04\x00\x10":
         return "application/vnd.symbian.install"
     if (head[510:512] == b"\x55\xaa" and _is_disk(head)) or _is_apple_volume(head):
@@ -163,6 +172,12 @@ def detect(head: bytes) -> str:
     if b"%PDF-" in head[:_PDF_WITHIN]:
         return "application/pdf"
     return _detect_text(head)
+
+
+def _is_tar(head: bytes) -> bool:
+    """Whether the checksum of a tape archive's first header is right: the oldest archives have no other mark."""
+    match = _CHECKSUM.match(head, 148)
+    return match is not None and int(match[1], 8) == sum(head[:148]) + sum(head[156:_BLOCK_BYTES]) + 8 * 0x20
 
 
 def _is_disk(head: bytes) -> bool:
@@ -196,6 +211,7 @@ def _detect_text(head: bytes) -> str:
         return "text/html"
     if _XML.match(head):
         return "image/svg+xml" if _SVG.search(head) else "application/xml"
-    if _MAIL_START.match(head) and _MAIL_FIELD.search(head):
+    start = _MAIL_START.match(head)
+    if start is not None and (_MAIL_FIELD.search(head, start.end()) or _MULTIPART.search(head)):
         return "message/rfc822"
     return ""

@@ -10,6 +10,7 @@ from mailward_archives.buffer import Data, data_of, pieces
 
 _SEPARATOR = re.compile(rb"^From [^\r\n]{0,998}\r?\n", re.M)
 _FIELD = re.compile(rb"[!-9;-~]{1,76}:")
+_BEFORE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*+\r?\n)*+")
 _QUOTED_ENDINGS = (b"\n\n", b"\n\r\n")
 
 
@@ -29,9 +30,10 @@ def read_mail(part: Part) -> Iterator[Member | Finding] | None:
 
 def messages(data: Data) -> Iterator[tuple[int, int]]:
     """Start and end of each message. A separator is a ``From`` line at the start or after an empty line
-    that a header field follows.
+    that a header field follows. Blank lines and a byte order mark before the first message are passed over.
     """
-    start = 0
+    before = _BEFORE.match(data)
+    start = before.end() if before is not None else 0
     for match in _SEPARATOR.finditer(data):
         at = match.start()
         if at and not data[max(at - 3, 0) : at].endswith(_QUOTED_ENDINGS):

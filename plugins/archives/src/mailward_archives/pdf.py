@@ -6,13 +6,14 @@ piece; the library unpacks what else is small.
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, BinaryIO
 
-from mailward import Finding, Member, Part
+from mailward import CONTAINER_TYPES, Finding, Member, Part
 from mailward_archives.buffer import data_of
 from mailward_archives.content import Content, encrypted, limit, reason, unopened
 from mailward_archives.inflate import inflated_from
@@ -24,6 +25,8 @@ try:
 except ImportError:
     pikepdf = None
 
+_FILES_KEY = b"/EF"
+_MARK, _MARK_WITHIN = b"%PDF-", 1024
 _MOST_FILES = 1000
 _MOST_OBJECTS = 200_000
 _SMALL_BYTES = 256 * 1024
@@ -46,6 +49,16 @@ def holds_files(part: Part) -> bool:
     """Whether a document says in plain bytes that files are embedded; it may say so in packed ones."""
     with data_of(part) as data:
         return data.find(b"EmbeddedFile") >= 0
+
+
+def stands_within(part: Part) -> bool:
+    """Whether a document begins in the first kilobyte of other content, where its readers look for it.
+
+    Content that is a container is one to them by its name alone: an archive may hold documents as they are.
+    """
+    if _MARK not in part.head(_MARK_WITHIN):
+        return False
+    return part.detected_type not in CONTAINER_TYPES or part.filename.lower().endswith(".pdf")
 
 
 def may_hold_files(part: Part) -> bool:
@@ -105,18 +118,34 @@ def _streams(objects: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """Name and stream of each embedded file, those that no file specification names included."""
     named = dict[tuple[int, int], str]()
     streams = dict[tuple[int, int], Any]()
-    for item in objects:
+    for item in itertools.chain.from_iterable(map(_within, objects)):
         if isinstance(item, pikepdf.Stream):
             if item.get("/Type") == "/EmbeddedFile":
                 streams[item.objgen] = item
-        elif isinstance(item, pikepdf.Dictionary) and isinstance(item.get("/EF"), pikepdf.Dictionary):
-            for key in ("/UF", "/F", "/DOS", "/Mac", "/Unix"):
-                stream = item["/EF"].get(key)
+        elif isinstance(item.get("/EF"), pikepdf.Dictionary):
+            for stream in item["/EF"].as_dict().values():
                 if isinstance(stream, pikepdf.Stream):
                     streams[stream.objgen] = stream
                     named.setdefault(stream.objgen, str(item.get("/UF") or item.get("/F") or ""))
     for place, stream in streams.items():
         yield named.get(place, ""), stream
+
+
+def _within(item: Any) -> Iterator[Any]:
+    """The dictionaries and streams in an object, itself among them; what is an object of its own is not followed."""
+    stack = [item]
+    while stack:
+        one = stack.pop()
+        is_stream = isinstance(one, pikepdf.Stream)
+        if is_stream or isinstance(one, pikepdf.Dictionary):
+            yield one
+        elif not isinstance(one, pikepdf.Array):
+            continue
+        plain = one.stream_dict if is_stream else one
+        # The library writes names without their codes: a look at the text spares one at each value.
+        if _FILES_KEY in plain.unparse(resolved=True):
+            values = plain if isinstance(plain, pikepdf.Array) else plain.as_dict().values()
+            stack += [value for value in values if isinstance(value, pikepdf.Object) and not value.is_indirect]
 
 
 def _chunks(stream: Any) -> Iterator[bytes]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import ClassVar
 
-from mailward import Check, Finding, Member, OnFailure, Part, Plugin, hookimpl
+from mailward import CONTAINER_TYPES, Check, Finding, Member, OnFailure, Part, Plugin, hookimpl, unpack_zip
 from mailward_archives import iso, office, pdf, sevenzip
 from mailward_archives.content import unopened
 from mailward_archives.dmg import APPLE_TYPE
@@ -17,7 +18,14 @@ from mailward_archives.text import read_text
 _ZIP_TYPE = "application/zip"
 _PDF_TYPE = "application/pdf"
 _ISO_TYPE = "application/x-iso9660-image"
+_HOLDERS = CONTAINER_TYPES | {"application/x-ole-storage", _ISO_TYPE}
+_OPENED_ANYWHERE = (".rar", ".7z", ".cab", ".exe")
+_IN_TEXTS = ("application/mac-binhex40", "application/mbox")
 _ISO_NAMES = (".iso", ".img", ".udf", ".bin", ".cdr")
+
+
+def _named(part: Part, suffixes: tuple[str, ...]) -> bool:
+    return any(name.text.lower().endswith(suffixes) for name in part.names)
 
 
 class Archives(Plugin):
@@ -68,19 +76,45 @@ class Archives(Plugin):
 
     @hookimpl
     def unpack(self, part: Part) -> Iterator[Member | Finding] | None:
-        """The members of a container, by the type that its content shows."""
+        """The members of a container, by the type that its content shows, and of what else is in the same bytes.
+
+        Which of several formats a client opens depends on the client and the name: a second one must not
+        keep the first from being opened, or from being reported.
+        """
         if part.opaque or not part.is_leaf:
             return None
         kind = self._type(part)
         found = BY_TYPE.get(kind)
-        if found is not None and (not self.settings.reads(found.name) or found.missing()):
-            return self._unread(part, kind, found)
-        answer = None if found is None else found.reader(part, self.settings)
-        if answer is None:
-            answer = read_text(part, self.settings)
-        if answer is None and kind != _ZIP_TYPE and self.settings.reads("hidden"):
-            answer = read_hidden(part)
-        return answer
+        unread = found is not None and (not self.settings.reads(found.name) or found.missing())
+        if found is None:
+            first = None
+        else:
+            first = self._unread(part, kind, found) if unread else found.reader(part, self.settings)
+        further = [answer for answer in self._further(part, kind) if answer is not None]
+        if first is None and further:
+            first = self._container(part, kind)
+        answers = further if first is None else [first, *further]
+        return itertools.chain.from_iterable(answers) if answers else None
+
+    def _further(self, part: Part, kind: str) -> Iterator[Iterator[Member | Finding] | None]:
+        """What is found in content of whatever type."""
+        if kind != _PDF_TYPE and self.settings.reads("pdf") and pdf.stands_within(part):
+            yield (
+                self._unread(part, _PDF_TYPE, BY_TYPE[_PDF_TYPE])
+                if pdf.missing()
+                else pdf.read_pdf(part, self.settings)
+            )
+        yield read_text(part, self.settings)
+        if self.settings.reads("hidden") and (kind not in _HOLDERS or _named(part, _OPENED_ANYWHERE)):
+            yield read_hidden(part)
+
+    def _container(self, part: Part, kind: str) -> Iterator[Member | Finding] | None:
+        """What is to be said of a container that has no reader here, where something else was found in its bytes."""
+        if kind == _ZIP_TYPE:
+            return iter(unpack_zip(part) or ())
+        if kind in CONTAINER_TYPES and kind not in _IN_TEXTS:
+            return iter((unopened(part, f"no reader for {kind}"),))
+        return None
 
     def _unread(self, part: Part, kind: str, one: Format) -> Iterator[Finding] | None:
         """What the core does not report by itself: it cannot tell a disc image, and a PDF is seldom a container."""
@@ -93,7 +127,7 @@ class Archives(Plugin):
         kind = part.detected_type
         if kind == APPLE_TYPE:
             return kind
-        if (not kind and not part.declared_type.startswith("text/")) or part.filename.lower().endswith(_ISO_NAMES):
+        if (not kind and not part.declared_type.startswith("text/")) or _named(part, _ISO_NAMES):
             # The first kilobyte of a disc image says nothing.
             return _ISO_TYPE if iso.identifiers(part) else kind
         return kind

@@ -16,10 +16,10 @@ from mailward_archives.buffer import Data, data_of
 from mailward_archives.content import limit
 from mailward_archives.ole10native import parse_package
 
-_OBJECT = re.compile(rb"\\objdata(?![a-zA-Z])")
+_OBJECT = re.compile(rb"\\objdata(?![a-zA-Z])(?:-?\d++)?")
 _TOKEN = re.compile(
-    rb"(?P<open>\{)|(?P<close>\})|(?P<star>\\\*)|\\bin(?P<bin>\d{1,9}) ?|\\'[0-9a-fA-F]{2}|\\[a-zA-Z]++-?\d*+ ?"
-    rb"|(?P<hex>[0-9a-fA-F]++)|\\.|[^{}\\0-9a-fA-F]++|\\",
+    rb"(?P<open>\{)|(?P<close>\})|(?P<star>\\\*)|\\bin(?=\d)0*+(?P<bin>\d{0,9})(?!\d) ?|\\'[0-9a-fA-F]{2}"
+    rb"|\\[a-zA-Z]++-?\d*+ ?|(?P<hex>[0-9a-fA-F]++)|\\.|[^{}\\0-9a-fA-F]++|\\",
     re.S,
 )
 _STORAGE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -78,7 +78,7 @@ def _decode(data: Data, at: int) -> tuple[bytes, int]:
         elif kind == "bin":
             out += _hex(pending)
             pending.clear()
-            length = int(match["bin"])
+            length = int(match["bin"] or 0)
             out += data[at : at + length]
             at += length
         if size > 2 * _MOST_BYTES:

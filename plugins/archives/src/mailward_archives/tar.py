@@ -6,12 +6,13 @@ devices are what they say they are.
 
 from __future__ import annotations
 
+import sys
 import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from mailward import Finding, Member, Part
-from mailward_archives.content import CHUNK_BYTES, Content, note, reason, unopened
+from mailward import Finding, Kind, Member, Part
+from mailward_archives.content import CHUNK_BYTES, PLUGIN, Content, note, reason, unopened
 
 _ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError, MemoryError)
 _MOST_NOTES = 100
@@ -39,16 +40,50 @@ def read_tar(part: Part) -> Iterator[Member | Finding]:
                 break
             # tarfile keeps every header it has read.
             vars(archive)["members"].clear()
-            if entry.isreg():
+            if _is_file(entry):
                 content = Content(_chunks(archive, entry), _ERRORS)
                 yield Member(entry.name, content, size_hint=entry.size)
                 if content.error:
                     yield unopened(part, f"tar: {content.error}", entry.name)
-            elif not entry.isdir() and notes < _MOST_NOTES:
+                continue
+            if not entry.isdir() and notes < _MOST_NOTES:
                 notes += 1
                 yield note(part, "special", entry.name, _special(entry))
+            if entry.size > 0:
+                yield from _behind(part, file, archive, entry)
         if (start := _rest(file, archive.offset)) is not None:
             yield Member("trailing", _from(file, start))
+
+
+def _is_file(entry: tarfile.TarInfo) -> bool:
+    """Whether programs extract it as a file: entries of a type that they do not know are files to them."""
+    return entry.isreg() or entry.type not in tarfile.SUPPORTED_TYPES
+
+
+def _behind(part: Part, file: BinaryIO, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Iterator[Member | Finding]:
+    """What an entry without content states a size for: some programs believe that, others go on right behind it.
+
+    What stands there is a member, unless it is a header. Where it is one, both ways are gone.
+    """
+    start = entry.offset_data
+    end = start + (entry.size + tarfile.BLOCKSIZE - 1) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+    if not _is_header(file, start):
+        content = Content(_from(file, start, start + entry.size), _ERRORS)
+        yield Member(entry.name, content, size_hint=entry.size)
+        archive.offset = end
+    elif _is_header(file, end) and end > start:
+        detail = f"tar: {entry.name[:80]!r} has no content and states a size: programs go on at different places"
+        yield Finding(Kind.AMBIGUOUS, PLUGIN, "tar_size", part.path, entry.name, detail=detail)
+        yield Member("skipped", _from(file, end))
+
+
+def _is_header(file: BinaryIO, at: int) -> bool:
+    file.seek(at)
+    try:
+        tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), tarfile.ENCODING, "surrogateescape")
+    except tarfile.TarError:
+        return False
+    return True
 
 
 def _rest(file: BinaryIO, start: int) -> int | None:
@@ -63,9 +98,10 @@ def _rest(file: BinaryIO, start: int) -> int | None:
     return None
 
 
-def _from(file: BinaryIO, start: int) -> Iterator[bytes]:
+def _from(file: BinaryIO, start: int, end: int = sys.maxsize) -> Iterator[bytes]:
     file.seek(start)
-    while chunk := file.read(CHUNK_BYTES):
+    while start < end and (chunk := file.read(min(CHUNK_BYTES, end - start))):
+        start += len(chunk)
         yield chunk
 
 

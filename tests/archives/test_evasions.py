@@ -1,0 +1,145 @@
+"""Containers made so that a filter does not find what the recipient's program opens: all is found."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import io
+import struct
+import tarfile
+import zipfile
+from collections.abc import Callable
+
+import pytest
+
+from mailward import Finding, Kind
+
+from .conftest import SECRET, mail
+
+VIRUS = b"MZ" + SECRET * 3
+SIGNATURE = f"{hashlib.md5(VIRUS, usedforsecurity=False).hexdigest()}:*:Test.Virus\n"
+PAGE = b"<html><a href='data:text/plain;base64,aGVsbG8gaGVsbG8gaGVsbG8gaGVsbG8='>x</a></html>"
+
+
+def zipped(content: bytes = VIRUS, comment: bytes = b"") -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.exe", content)
+        archive.comment = comment
+    return target.getvalue()
+
+
+def tape(*entries: tuple[bytes, bytes, bytes], magic: bytes = b"ustar\x0000") -> bytes:
+    """A tape archive of (name, type, content)."""
+    out = bytearray()
+    for name, kind, content in entries:
+        head = bytearray(tarfile.BLOCKSIZE)
+        head[: len(name)] = name
+        head[100:108], head[124:136], head[156:157] = b"0000644\0", b"%011o\0" % len(content), kind
+        head[257 : 257 + len(magic)] = magic
+        head[148:156] = b" " * 8
+        head[148:156] = b"%06o\0 " % sum(head)
+        out += head + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+    return bytes(out) + bytes(2 * tarfile.BLOCKSIZE)
+
+
+def document(*objects: bytes, before: bytes = b"") -> bytes:
+    """A PDF file of these objects, the first of which is its root."""
+    out, places = bytearray(before + b"%PDF-1.7\n"), list[int]()
+    for number, item in enumerate(objects, 1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%b\nendobj\n" % (number, item)
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + b"".join(
+        b"%010d 00000 n \n" % at for at in places
+    )
+    return bytes(out) + b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
+
+
+def stream(content: bytes, fields: bytes = b"") -> bytes:
+    return b"<< /Length %d %b >>\nstream\n%b\nendstream" % (len(content), fields, content)
+
+
+PAGES = (b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>", b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] >>")
+ROOT = b"<< /Type /Catalog /Pages 2 0 R %b >>"
+NAMED = b"/Names << /EmbeddedFiles << /Names [(a.exe) %b] >> >>"
+WITH_FILE = (ROOT % NAMED % b"4 0 R", *PAGES, b"<< /F (a.exe) /EF << /F 5 0 R >> >>")
+
+
+def rich(after: bytes, kept: bytes = VIRUS) -> bytes:
+    """An RTF document with an object, ``after`` behind the word that announces its data."""
+    data = struct.pack("<III", 0x501, 2, 4) + b"Foo\0" + bytes(8) + struct.pack("<I", len(kept)) + kept
+    if b"%d" in after:
+        return b"{\\rtf1{\\object{\\*\\objdata" + after % len(data) + data + b"}}}"
+    return b"{\\rtf1{\\object{\\*\\objdata" + after + binascii.hexlify(data) + b"}}}"
+
+
+CASES: dict[str, tuple[str, bytes, str]] = {
+    "tar with an entry of a type that nobody knows": ("a.tar", tape((b"a.exe", b"Z", VIRUS)), ""),
+    "tar with an entry that goes on from another volume": ("a.tar", tape((b"a.exe", b"M", VIRUS)), ""),
+    "tar with a link that has content": ("a.tar", tape((b"a.exe", b"1", VIRUS)), ""),
+    "tar with a folder that has content": ("a.tar", tape((b"x", b"5", b"x" * 600), (b"a.exe", b"0", VIRUS)), ""),
+    "tar of the oldest kind": ("a.tar", tape((b"a.exe", b"\0", VIRUS), magic=b""), ""),
+    "tar with another mark": ("a.tar", tape((b"a.exe", b"0", VIRUS), magic=b"xstar"), ""),
+    "tar whose first name is the mark of a picture": ("a.tar", tape((b"GIF89a", b"0", b"x"), (b"a", b"0", VIRUS)), ""),
+    "tar whose first name is the mark of a program": ("a.tar", tape((b"MZ", b"0", VIRUS)), ""),
+    "PDF with a file that only a list names": (
+        "a.pdf",
+        document(ROOT % NAMED % b"<< /F (a.exe) /EF << /F 4 0 R >> >>", *PAGES, stream(VIRUS)),
+        "",
+    ),
+    "PDF with a file of a key that nobody knows": (
+        "a.pdf",
+        document(*WITH_FILE[:3], b"<< /F (a.exe) /EF << /X 5 0 R >> >>", stream(VIRUS)),
+        "",
+    ),
+    "PDF behind a picture": ("a.pdf", document(*WITH_FILE, stream(VIRUS), before=b"GIF89a\n"), ""),
+    "PDF behind a program": ("a.pdf", document(*WITH_FILE, stream(VIRUS), before=b"MZ\n"), ""),
+    "PDF in what begins as an archive": (
+        "a.pdf",
+        document(*WITH_FILE, stream(VIRUS), before=tape((b"x", b"0", b"x"))[:512]),
+        "",
+    ),
+    "zip behind a PDF": ("a.zip", document(*WITH_FILE, stream(b"hello")) + zipped(), ""),
+    "zip behind a PDF without files": ("a.pdf", document(ROOT % b"", *PAGES) + zipped(), ""),
+    "zip behind a page": ("a.zip", PAGE + zipped(), "text/html"),
+    "zip behind RTF": ("a.zip", rich(b" ", b"hello") + zipped(), ""),
+    "zip that is said to be a text and holds a URI": (
+        "a.zip",
+        zipped(comment=b"data:," + b"A" * 40 + b"'"),
+        "text/plain",
+    ),
+    "RTF whose word has a number": ("a.doc", rich(b"1 "), ""),
+    "RTF whose word has a negative number": ("a.doc", rich(b"-12 "), ""),
+    "RTF with zeros before a length": ("a.doc", rich(b" \\bin0000000000%d "), ""),
+    "RTF with a length that is none": ("a.doc", rich(b" \\bin-5 "), ""),
+}
+
+
+def kinds(findings: list[Finding]) -> set[Kind]:
+    return {finding.kind for finding in findings}
+
+
+def test_what_a_program_opens_is_found_in_whatever_form(judged: Callable[..., list[list[Finding]]]) -> None:
+    pytest.importorskip("pikepdf")
+    raws = [mail(name, content, kind or "application/octet-stream") for name, content, kind in CASES.values()]
+    found = judged(raws, SIGNATURE, settings="")
+    assert [case for case, findings in zip(CASES, found, strict=True) if Kind.INFECTED not in kinds(findings)] == []
+
+
+def test_an_archive_behind_other_content_does_not_keep_it_from_being_reported(
+    judged: Callable[..., list[list[Finding]]],
+) -> None:
+    """Something that is found in its bytes does not make a container opened that has no reader."""
+    raws = [mail("a.sit", b"SIT!" + PAGE, "text/plain"), mail("a.html", b"ZOO " + PAGE, "text/html")]
+    for findings in judged(raws, SIGNATURE):
+        assert "unopened" in {finding.rule for finding in findings}
+
+
+def test_a_size_that_stands_between_two_headers_is_ambiguous(judged: Callable[..., list[list[Finding]]]) -> None:
+    """Programs that pass over the content of a link come out at another entry than those that do not."""
+    inside = tape((b"decoy", b"0", b"x" * 4096))[: tarfile.BLOCKSIZE]
+    raw = mail("a.tar", tape((b"a", b"1", inside), (b"a.exe", b"0", VIRUS)))
+    (findings,) = judged([raw], SIGNATURE)
+    assert {"tar_size"} <= {finding.rule for finding in findings}
+    assert Kind.INFECTED in kinds(findings)
