@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import hashlib
 import io
 import struct
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
 
@@ -14,7 +16,7 @@ import pytest
 
 from mailward import Finding, Kind
 
-from .conftest import SECRET, mail
+from .conftest import SECRET, Opened, mail
 
 VIRUS = b"MZ" + SECRET * 3
 SIGNATURE = f"{hashlib.md5(VIRUS, usedforsecurity=False).hexdigest()}:*:Test.Virus\n"
@@ -143,3 +145,92 @@ def test_a_size_that_stands_between_two_headers_is_ambiguous(judged: Callable[..
     (findings,) = judged([raw], SIGNATURE)
     assert {"tar_size"} <= {finding.rule for finding in findings}
     assert Kind.INFECTED in kinds(findings)
+
+
+TEXT = base64.b64encode(VIRUS)
+LINES = [TEXT[at : at + 60] for at in range(0, len(TEXT), 60)]
+URI = b"<a href='data:application/octet-stream;base64,%b'>x</a>"
+
+
+def folded(line: bytes) -> bytes:
+    return b"\r\n ".join(line[at : at + 74] for at in range(0, len(line), 74)) + b"\r\n"
+
+
+ATTACH = folded(b"ATTACH;FMTTYPE=a/b;ENCODING=BASE64;VALUE=BINARY;X-FILENAME=a.exe:" + TEXT)
+PAGES_WITH_FILES: dict[str, bytes] = {
+    "as it stands": URI % TEXT,
+    "UTF-16": (URI % TEXT).decode().encode("utf-16"),
+    "UTF-16 without a mark": (URI % TEXT).decode().encode("utf-16-be"),
+    "the mark of a picture before it": b"GIF89a" + URI % TEXT,
+    "the mark of a program before it": b"MZ" + URI % TEXT,
+    "zeros before it": bytes(20) + URI % TEXT,
+    "a letter of the scheme as a reference": b"<a href='&#100;ata:a/b;base64," + TEXT + b"'>",
+    "the colon as a reference": b"<a href='data&colon;a/b;base64," + TEXT + b"'>",
+    "letters of the content as references": URI % TEXT.replace(b"A", b"&#x41;"),
+    "a tab in the scheme": b"<a href='da\tta:a/b;base64," + TEXT + b"'>",
+    "line breaks in the scheme and the content": b"<a href='data\n:a/b;base64," + b"\r\n".join(LINES) + b"'>",
+    "no quotes": b"<a href=data:a/b;base64," + TEXT + b" download=a.exe>",
+    "blanks before the encoding": b"<a href='data:a/b; charset=x ; base64 ," + TEXT + b"'>",
+    "percent signs": URI % TEXT.replace(b"A", b"%41"),
+    "change of charset in the scheme": b"<a href='da\x1b(Bta:a/b;base64," + TEXT + b"'>",
+    "one string": b"<script>x='" + TEXT + b"'</script>",
+    "short strings that are joined": b"<script>x=" + b"\n+ ".join(b"'%b'" % line for line in LINES) + b"</script>",
+    "strings with remarks between": b"<script>x=" + b"/* - */+".join(b"'%b'" % one for one in LINES) + b"</script>",
+    "strings that are added": b"<script>x='';" + b"".join(b"x+='%b';\n" % line for line in LINES) + b"</script>",
+    "a stray quote before": b"<script>/*'*/ x=" + b" + ".join(b"'%b'" % line for line in LINES) + b"</script>",
+    "a string over several lines": b"<script>x='" + b"\\\n".join(LINES) + b"'</script>",
+    "a string with escapes": b"<script>x='" + TEXT.replace(b"A", b"\\x41").replace(b"/", b"\\/") + b"'</script>",
+    "a string in an attribute": b"<a onclick='x=atob(&quot;" + TEXT + b"&quot;)'>",
+    "a list of numbers": b"<script>x=[" + b", ".join(b"%d" % byte for byte in VIRUS) + b"]</script>",
+    "a list of hexadecimal numbers": b"<script>x=[" + b",".join(b"0x%x" % byte for byte in VIRUS) + b"]</script>",
+    "a string of codes": b"<script>x='" + b"".join(b"\\x%02x" % byte for byte in VIRUS) + b"'</script>",
+}
+CARDS: dict[str, tuple[str, bytes, str]] = {
+    "a calendar": ("a.ics", b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n" + ATTACH + b"END:VEVENT\r\n", "text/calendar"),
+    "a calendar by its name": ("a.ics", b"BEGIN:VEVENT\r\n" + ATTACH, ""),
+    "a calendar by its first line": ("", b"BEGIN:VCALENDAR\r\n" + ATTACH, ""),
+    "a URI in a calendar": (
+        "a.ics",
+        b"BEGIN:VCALENDAR\r\n" + folded(b"ATTACH:data:a/b;base64," + TEXT) + b"X:y\r\n",
+        "",
+    ),
+    "a card": ("a.vcf", b"BEGIN:VCARD\r\n" + folded(b"PHOTO;ENCODING=b;TYPE=JPEG:" + TEXT) + b"END:VCARD\r\n", ""),
+    "an old card": (
+        "a.vcf",
+        b"BEGIN:VCARD\r\nPHOTO;JPEG;BASE64:\r\n" + b"\r\n".join(LINES) + b"\r\n\r\nEND:VCARD\r\n",
+        "",
+    ),
+}
+
+
+def test_a_file_in_a_page_is_found_in_whatever_form(judged: Callable[..., list[list[Finding]]]) -> None:
+    cases = {
+        f"{case}, {kind}": (page, kind) for case, page in PAGES_WITH_FILES.items() for kind in ("text/html", "a/b")
+    }
+    found = judged([mail("a.html", page, kind) for page, kind in cases.values()], SIGNATURE)
+    assert [case for case, findings in zip(cases, found, strict=True) if Kind.INFECTED not in kinds(findings)] == []
+
+
+def test_a_file_in_a_calendar_or_card_is_found(judged: Callable[..., list[list[Finding]]]) -> None:
+    raws = [mail(name, content, kind or "application/octet-stream") for name, content, kind in CARDS.values()]
+    found = judged(raws, SIGNATURE)
+    assert [case for case, findings in zip(CARDS, found, strict=True) if Kind.INFECTED not in kinds(findings)] == []
+
+
+def test_files_in_cards_have_the_names_that_stand_there(opened: Callable[..., Opened]) -> None:
+    assert set(opened("a.ics", b"BEGIN:VCALENDAR\r\n" + ATTACH).parts) == {"", "a.exe"}
+
+
+@pytest.mark.parametrize(
+    "piece", [b"'abc+", b"&#65;", b"1,", b"\\x41", b"data:", b">AAAA", b"data:;a ", b"0x1, ", b"\nA;B:", b"\r\n A"]
+)
+def test_pages_made_of_near_hits_take_linear_time(opened: Callable[..., Opened], piece: bytes) -> None:
+    def seconds(size: int) -> float:
+        page = piece * (size // len(piece))
+        started = time.process_time()
+        opened("a.html", page, kind="text/html")
+        opened("a.ics", page, kind="text/calendar")
+        return time.process_time() - started
+
+    seconds(1000)
+    assert min(seconds(400_000) for _ in range(2)) < 12 * max(min(seconds(100_000) for _ in range(3)), 0.02)

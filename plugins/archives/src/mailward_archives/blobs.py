@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 import urllib.parse
 import zlib
@@ -17,18 +18,30 @@ from typing import NamedTuple
 from mailward import Finding, Member, Part
 from mailward_archives.buffer import Data
 from mailward_archives.content import Content, limit, unopened
+from mailward_archives.escapes import MOST_UNESCAPED_BYTES, is_escaped, unescaped
 from mailward_archives.inflate import inflated
 from mailward_archives.signatures import extension
 
-DATA_MARK = re.compile(rb"data:[\w.+/-]{0,100}+[;,]", re.I)
-_URI = re.compile(rb"data:([\w.+/-]{0,100}+)((?:;[^,;\"'<>\s]{0,200}+){0,8}),", re.I)
-_URI_END = re.compile(rb"[\"'<>)`\\]|\Z")
-_STRING = rb"[A-Za-z0-9+/\s]{%s}+={0,2}+\s{0,80}+"
-_BLOB = re.compile(
-    rb"[\"'`>]" + _STRING % b"512," + rb"(?:[\"'`]\s{0,80}+[+,]?\s{0,80}+[\"'`]" + _STRING % b"1," + rb")*+[\"'`<]"
+# Browsers pass over tabs and line breaks in a URI, and over blanks at the ends of its media type.
+_SCHEME = rb"d[\t\r\n]*+a[\t\r\n]*+t[\t\r\n]*+a[\t\r\n]*+:"
+_URI = re.compile(
+    _SCHEME
+    + rb"(?:([\w.+/\t\r\n-]{0,100}+)((?:;[^,;<>]{0,200}+){0,8}),|([^,<>\"'`]{0,200};\s{0,20}+base64\s{0,20}+),)",
+    re.I,
 )
-_JOINED = re.compile(rb"[\"'`]\s*+[+,]?\s*+[\"'`]")
+_URI_END = re.compile(rb"[\"'<>)`\\]|\Z")
+_BARE_URI_END = re.compile(rb"[\s\"'<>`]|\Z")
+_LITERAL = re.compile(rb"[\"'`]([A-Za-z0-9+/_=\s-]++)(?=[\"'`])")
+_BETWEEN_TAGS = re.compile(rb">([A-Za-z0-9+/\s]{512,}+={0,2}+\s{0,80}+)(?=<)")
+_NUMBER = rb"(?:0x[0-9a-f]{1,2}|\d{1,3})"
+_NUMBERS = re.compile(_NUMBER + rb"(?:\s{0,20}+,\s{0,20}+" + _NUMBER + rb"){15,}+", re.I)
+_CODES = re.compile(rb"(?:(?:\\x|%)[0-9a-f]{2}){16,}+", re.I)
+_DIGITS = re.compile(rb"[0-9a-f]{2}", re.I)
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]++")
+_SMALLEST_PIECE = 16
+_SMALLEST_STRING = 512
+_SMALLEST_LIST = 256
+_WIDEST_GAP = 120
 _MOST_BLOBS = 500
 _SMALLEST_URI_BYTES = 16
 _HEAD_BYTES = 16
@@ -42,50 +55,109 @@ class Blob(NamedTuple):
     content: bytes
 
 
-def unpack_blobs(part: Part, data: Data, *, strings: bool) -> Iterator[Member | Finding]:
-    """A member for each blob in the content; with ``strings`` also for base64 that no URI announces."""
-    for number, blob in enumerate(_found(data, strings), 1):
-        if number > _MOST_BLOBS:
-            yield limit(part, "max_blobs", f"more than {_MOST_BLOBS} embedded files")
-            return
-        name = f"embedded{number}{_extension(blob)}"
-        if blob.content.startswith(_ACTIVE_MIME):
-            yield from _active_mime(part, blob.content, name)
-        else:
-            yield Member(name, (blob.content,))
+def unpack_blobs(part: Part, data: Data, *, markup: bool, strings: bool) -> Iterator[Member | Finding]:
+    """A member for each blob in the content; with ``strings`` also for what no URI announces.
+
+    ``markup``: a page or script, which is read as it stands and with its escapes undone.
+    """
+    number, seen = 0, set[bytes]()
+    for text in _readings(data) if markup else (data,):
+        for blob in _found(text, strings):
+            digest = hashlib.blake2b(blob.content).digest()
+            if digest in seen:
+                continue
+            seen.add(digest)
+            number += 1
+            if number > _MOST_BLOBS:
+                yield limit(part, "max_blobs", f"more than {_MOST_BLOBS} embedded files")
+                return
+            name = f"embedded{number}{_extension(blob)}"
+            if blob.content.startswith(_ACTIVE_MIME):
+                yield from _active_mime(part, blob.content, name)
+            else:
+                yield Member(name, (blob.content,))
+    if markup and len(data) > MOST_UNESCAPED_BYTES and is_escaped(data):
+        yield limit(part, "max_page", f"escapes are undone in pages of up to {MOST_UNESCAPED_BYTES} bytes")
+
+
+def _readings(data: Data) -> Iterator[Data]:
+    yield data
+    if len(data) <= MOST_UNESCAPED_BYTES and is_escaped(data):
+        yield unescaped(data)
 
 
 def _found(data: Data, strings: bool) -> Iterator[Blob]:
     yield from uris(data)
     if strings:
         yield from literals(data)
+        yield from lists(data)
+
+
+def has_uri(data: Data) -> bool:
+    """Whether something like a ``data:`` URI stands in the content."""
+    # Folding the case of a text and searching it costs a tenth of a search that ignores case.
+    if isinstance(data, bytes) and b"data:" not in data.translate(None, b"\t\r\n").lower():
+        return False
+    return _URI.search(data) is not None
 
 
 def uris(data: Data) -> Iterator[Blob]:
     """The ``data:`` URIs that hold more than a few bytes."""
     at = 0
     while (match := _URI.search(data, at)) is not None:
-        end = _URI_END.search(data, match.end())
+        is_bare = data[max(match.start() - 1, 0) : match.start()] == b"="
+        end = (_BARE_URI_END if is_bare else _URI_END).search(data, match.end())
         stop = at = end.start() if end else len(data)
         body = data[match.end() : stop]
         if len(body) < _SMALLEST_URI_BYTES:
             continue
-        if b";base64" in match[2].lower():
-            content = decoded(urllib.parse.unquote_to_bytes(body))
-        else:
-            content = urllib.parse.unquote_to_bytes(body)
-        yield Blob(match[1].decode("ascii", "replace").lower(), content)
+        plain = urllib.parse.unquote_to_bytes(body)
+        is_base64 = match[3] is not None or b";base64" in match[2].lower().replace(b" ", b"")
+        kind = (match[1] or match[3] or b"").partition(b";")[0].strip()
+        yield Blob(kind.decode("ascii", "replace").lower(), decoded(plain) if is_base64 else plain)
 
 
 def literals(data: Data) -> Iterator[Blob]:
-    """Long base64 between quotes, pieces that a script puts together again included; also between tags."""
-    at = 0
-    while (match := _BLOB.search(data, at)) is not None:
-        # The closing mark may open the next string.
-        at = match.end() - 1
-        if data[max(match.start() - 8, 0) : match.start()].lower().endswith(b"base64,"):
+    """Long base64 between quotes, also in pieces that a script puts together in their order; and between tags."""
+    for match in _BETWEEN_TAGS.finditer(data):
+        yield Blob("", decoded(match[1]))
+    pieces, size, end, gap = list[bytes](), 0, 0, b""
+    for match in _LITERAL.finditer(data):
+        piece = b"".join(match[1].split())
+        start = match.start()
+        if len(piece) < _SMALLEST_PIECE:
+            # The last piece may be short: it is joined as those before it were.
+            if len(pieces) > 1 and piece and gap and data[end:start] == gap:
+                pieces.append(piece)
+                end = match.end()
             continue
-        yield Blob("", decoded(_JOINED.sub(b"", match[0])))
+        if pieces and start - end > _WIDEST_GAP:
+            yield from _joined(pieces, size)
+            pieces, size = [], 0
+        gap = data[end:start] if pieces else b""
+        pieces.append(piece)
+        size += len(piece)
+        end = match.end()
+    yield from _joined(pieces, size)
+
+
+def _joined(pieces: list[bytes], size: int) -> Iterator[Blob]:
+    if size >= _SMALLEST_STRING:
+        yield Blob("", decoded(b"".join(pieces)))
+
+
+def lists(data: Data) -> Iterator[Blob]:
+    """Long lists of numbers that are bytes, and strings of codes for bytes."""
+    for match in _NUMBERS.finditer(data):
+        numbers = match[0].split(b",")
+        if len(numbers) >= _SMALLEST_LIST:
+            values = [int(number, 0 if b"x" in number.lower() else 10) for number in numbers]
+            if max(values) <= 0xFF:
+                yield Blob("", bytes(values))
+    for match in _CODES.finditer(data):
+        digits = _DIGITS.findall(match[0])
+        if len(digits) >= _SMALLEST_LIST:
+            yield Blob("", bytes.fromhex(b"".join(digits).decode("ascii")))
 
 
 def decoded(text: bytes) -> bytes:

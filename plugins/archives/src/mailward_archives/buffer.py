@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import tempfile
 from collections.abc import Iterator
@@ -36,6 +37,48 @@ def file_of(part: Part) -> Iterator[BinaryIO]:
         file.flush()
         file.seek(0)
         yield file
+
+
+_HEAD_BYTES = 512
+_FEWEST_BYTES = 8
+_SURE_SHARE = 4
+
+
+@contextmanager
+def text_of(part: Part) -> Iterator[Data]:
+    """The content as `data_of` gives it, and in UTF-8 where it is UTF-16: browsers read both."""
+    charset = _wide(part)
+    if not charset:
+        with data_of(part) as data:
+            yield data
+        return
+    decoder = codecs.getincrementaldecoder(charset)("replace")
+    with tempfile.TemporaryFile(prefix="mailward-") as file:
+        for piece in part.stream():
+            file.write(decoder.decode(piece).encode("utf-8", "replace"))
+        file.write(decoder.decode(b"", final=True).encode("utf-8", "replace") or b"\n")
+        file.flush()
+        if part.is_small:
+            file.seek(0)
+            yield file.read()
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            yield mapped
+
+
+def _wide(part: Part) -> str:
+    """The codec of a text of two bytes a character: by its mark, what is declared, or zeros; empty for others."""
+    head = part.head(_HEAD_BYTES)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if part.charset.replace("-", "").startswith("utf16"):
+        return "utf-16-be" if part.charset.endswith("be") else "utf-16-le"
+    if b"\0" not in head or len(head) < _FEWEST_BYTES:
+        return ""
+    even, odd, sure = head[0::2].count(0), head[1::2].count(0), len(head) // 2 * (_SURE_SHARE - 1) // _SURE_SHARE
+    if odd > sure and not even:
+        return "utf-16-le"
+    return "utf-16-be" if even > sure and not odd else ""
 
 
 def pieces(data: Data, start: int, end: int, step: int = 256 * 1024) -> Iterator[bytes]:
