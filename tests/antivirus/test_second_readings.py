@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,56 @@ def quoted(content: bytes) -> bytes:
     return b"".join(b"=%02X" % byte for byte in content)
 
 
+LONG = b"b" * 90
+MAIL = b"Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n\r\n%s\r\n--m--\r\n"
+
+
+def between(kind: bytes, first: bytes, second: bytes = b"b") -> Callable[[bytes], bytes]:
+    """A multipart whose delimiter is the first for some clients and the second for others."""
+    start = b"Content-Type: multipart/mixed; " + kind + b"\r\n\r\n--" + first + b"\r\n\r\ngood day\r\n"
+    end = b"\r\n--" + second + b"--\r\n--" + first + b"--\r\n"
+    return lambda x: start + b"--" + second + b"\r\n\r\n" + x + end
+
+
+def attached(name: bytes, kind: bytes, before: bytes = b"") -> Callable[[bytes], bytes]:
+    """A mail or web archive that no type announces."""
+    head = b"Content-Type: " + kind + b"\r\nContent-Disposition: attachment; filename=" + name
+    return lambda x: head + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(before + MAIL % x)
+
+
 CASES: dict[str, Callable[[bytes], bytes]] = {
+    "boundary with a comment": between(b"boundary=(c)b", b"(c)b"),
+    "boundary behind a comment": between(b"boundary= (c; boundary=a) b", b"(c"),
+    "comment with a boundary": between(b"(x; boundary=a) boundary=b", b"a) boundary=b"),
+    "boundary in apostrophes": between(b"boundary='b'", b"'b'"),
+    "boundary in angle brackets": between(b"boundary=<b>", b"<b>"),
+    "boundary with a blank before it": between(b'boundary=" b"', b" b"),
+    "boundary with a tail": between(b'boundary="a"b', b"a", b"ab"),
+    "boundary in an encoded word": between(b'boundary="=?utf-8?q?b?="', b"=?utf-8?q?b?="),
+    "boundary with a percent sign": between(b'boundary="%62"', b"%62"),
+    "boundary in another parameter": between(b'x="; boundary=b; y="; boundary=a', b"a"),
+    "boundary that is too long": between(b"boundary=" + LONG, LONG, LONG[:80]),
+    "part behind an inner multipart": lambda x: (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; boundary=bc\r\n\r\n"
+        b"--bc\r\n\r\ngood day\r\n--bc--\r\nContent-Type: application/x-msdownload\r\n\r\n" + x + b"\r\n--b--\r\n"
+    ),
+    "comment before the transfer encoding": lambda x: b"Content-Transfer-Encoding:(c)base64\r\n\r\n" + encoded(x),
+    "mail by its name": attached(b"a.eml", b"image/png"),
+    "mail by its name, said to be a text": attached(b"a.eml", b"text/plain"),
+    "mail behind blank lines": attached(b"a.eml", b"application/x-a", b"\r\nFrom: a@example.com\r\n"),
+    "mail behind a byte order mark": attached(b"a.eml", b"x/y", b"\xef\xbb\xbfFrom: a@example.com\r\n"),
+    "web archive": attached(b"a.mht", b"application/octet-stream"),
+    "web archive, said to be a message": attached(b"a.mhtml", b"message/x"),
+    "uuencoded file": lambda x: (
+        b"Content-Type: application/octet-stream; name=a.uue\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + encoded(b"begin 644 a.com\n" + binascii.b2a_uu(x[:45]) + binascii.b2a_uu(x[45:]) + b"`\nend\n")
+    ),
+    "uuencoded file by its type": lambda x: (
+        b"Content-Type: application/x-uuencode\r\n\r\nbegin 100644 a.com\r\n"
+        + binascii.b2a_uu(x[:45])
+        + binascii.b2a_uu(x[45:])
+        + b"`\r\nend\r\n"
+    ),
     "last boundary": lambda x: (
         b"Content-Type: multipart/mixed; boundary=a; boundary=b\r\n\r\n" + SHOWN + PARTS % x + b"--a--\r\n"
     ),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
 
 from mailward.mime.content import ENCODINGS
 from mailward.mime.headers import Headers
 from mailward.mime.manner import MAIN, Manner, Pick, Transfer
-from mailward.mime.parameters import NO_PARAMETERS, Parameters, parse_parameters
+from mailward.mime.parameters import NO_PARAMETERS, Parameters, parse_parameters, without_comments
 from mailward.mime.words import decode_header
 
 _TYPE = re.compile(rb"\s*+([^\s;/()<>@,:\"\[\]?=]++/[^\s;/()<>@,:\"\[\]?=]++)")
@@ -15,6 +16,10 @@ _ENCODING = re.compile(rb"\s*+([^\s;(]*+)")
 _COMMENT = re.compile(r"\([^()]*\)")
 _LENIENT_TYPE = re.compile(r"[\s;\"'<]*(\w[^\s;/\"'<>,]*)\s*(?:/\s*([^\s;/\"'<>,]+))?")
 _TOKEN = re.compile(rb"[^\s()<>@,;\"\[\]\0]*")
+_FOUND = re.compile(rb"boundary\s*+=\s*+\"?([^\";\s]++)", re.I)
+_AROUND = b" \t'<>"
+LONGEST_BOUNDARY = 70
+"""How long a boundary may be (RFC 2046 section 5.1.1): some clients compare no more of it."""
 _NAMED = ("base64", "quoted-printable", "uue")
 _GUESSED_WITHIN = 64 * 1024
 _GUESS = re.compile(rb"(?:\A|\n)--(-*+[^\s-][^\r\n]{0,198})\r?\n")
@@ -86,8 +91,10 @@ def boundary_of(parameters: Parameters, pick: Pick = Pick.FIRST) -> bytes:
     """The boundary of a multipart: the first plain parameter, else the RFC 2231 reading; empty where there is none.
 
     Other picks: the last plain one; the RFC 2231 reading before plain ones; the value up to the
-    first character that no token may have; the value with its backslashes.
+    first character that no token may have; the value with its backslashes; and those of `_otherwise`.
     """
+    if pick in _OTHERWISE:
+        return _otherwise(parameters, pick)
     plain = [item for item in parameters.items if item.name == "boundary"]
     if pick is Pick.FIRST and plain and (usual := plain[0].raw.rstrip()):
         return usual
@@ -105,12 +112,40 @@ def boundary_of(parameters: Parameters, pick: Pick = Pick.FIRST) -> bytes:
     return (chosen.kept if pick is Pick.QUOTED else chosen.raw).rstrip()
 
 
+_OTHERWISE = frozenset((Pick.UNCOMMENTED, Pick.BARE, Pick.JOINED, Pick.UNCODED, Pick.FOUND, Pick.CUT))
+
+
+def _otherwise(parameters: Parameters, pick: Pick) -> bytes:
+    """The boundary for clients that know comments; that take away blanks, apostrophes and angle brackets around it;
+    that go on behind a closing quote; that decode encoded words and percent signs; that look for the first place
+    where the word stands; that compare no more than 70 characters. Empty where there is none.
+    """
+    if pick is Pick.UNCOMMENTED:
+        return b"".join(boundary_of(parse_parameters(without_comments(parameters.text))).split(None, 1)[:1])
+    if pick is Pick.FOUND:
+        match = _FOUND.search(parameters.text)
+        return match[1] if match is not None else b""
+    usual = boundary_of(parameters)
+    if pick is Pick.CUT:
+        return usual[:LONGEST_BOUNDARY]
+    if pick is Pick.JOINED:
+        after = next((item.after for item in parameters.items if item.name == "boundary"), b"")
+        return usual + after if after else b""
+    if pick is Pick.UNCODED:
+        return unquote_to_bytes(decode_header(usual).encode("utf-8", "replace")).strip()
+    return usual.strip(_AROUND)
+
+
 def has_plain_boundary(parameters: Parameters) -> bool:
     """Whether there is one boundary, and one way to read it."""
     found = [item for item in parameters.items if item.name.startswith("boundary")]
     if len(found) != 1 or found[0].name != "boundary":
         return False
-    value = found[0].raw
+    text, value = parameters.text, found[0].raw
+    if b"(" in text or found[0].after or text.lower().count(b"boundary") > 1:
+        return False
+    if b"%" in value or b"=?" in value or value.strip(_AROUND) != value:
+        return False
     if found[0].quoted:
         return value == found[0].kept and b"\0" not in value
     return _TOKEN.fullmatch(value) is not None

@@ -89,6 +89,12 @@ class Pick(StrEnum):
     TOKEN = "token"
     QUOTED = "quoted"
     GUESSED = "guessed"
+    UNCOMMENTED = "uncommented"
+    BARE = "bare"
+    JOINED = "joined"
+    UNCODED = "uncoded"
+    FOUND = "found"
+    CUT = "cut"
 
 
 class Transfer(StrEnum):
@@ -127,6 +133,11 @@ EXTENDED = Manner("extended", boundary=Pick.EXTENDED)
 TOKEN = Manner("token", boundary=Pick.TOKEN)
 QUOTED = Manner("quoted", boundary=Pick.QUOTED)
 GUESSED = Manner("guessed", boundary=Pick.GUESSED)
+UNCOMMENTED = Manner("uncommented", boundary=Pick.UNCOMMENTED)
+BARE = Manner("bare", boundary=Pick.BARE)
+JOINED = Manner("joined", boundary=Pick.JOINED)
+UNCODED = Manner("uncoded", boundary=Pick.UNCODED)
+FOUND = Manner("found", boundary=Pick.FOUND)
 DECODED = Manner("decoded", transfer=Transfer.EVERYWHERE)
 UNDECODED = Manner("undecoded", transfer=Transfer.NOWHERE)
 NAMED = Manner("named", transfer=Transfer.NAMED)
@@ -135,6 +146,7 @@ CR = Manner("cr", lines=ANY_BREAK)
 CRLF = Manner("crlf", lines=CRLF_ALONE)
 BLANKS = Manner("blanks", lines=BLANKS_END)
 LOOSE = Manner("loose", lines=LOOSE_DELIMITERS)
+CUT = Manner("cut", boundary=Pick.CUT, lines=LOOSE_DELIMITERS)
 JUNK_SKIPPED = Manner("junk-skipped", most_junk_lines=1 << 30)
 JUNK_ENDS = Manner("junk-ends", most_junk_lines=0)
 LATE = Manner("late", late_header=True)

@@ -13,6 +13,8 @@ from mailward.mime.charset import decode_text
 from mailward.mime.words import decode_header, unfold
 
 _PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:(")((?:[^"\\]++|\\.)*+)"?([^;]*+)|([^;]*+))', re.S)
+_OUTSIDE_COMMENTS = re.compile(rb'\(|"(?:[^"\\]++|\\.)*+"?|[^"(]++', re.S)
+_IN_COMMENT = re.compile(rb"[()]|\\.|[^()\\]++|\\", re.S)
 _ESCAPE = re.compile(rb"\\(.)", re.S)
 _SEGMENT = re.compile(r"([^*]+)\*(?:(\d{1,5})(\*)?)?")
 
@@ -46,10 +48,11 @@ class Reading:
 
 @frozen(slots=True)
 class Parameters:
-    """The parameters of one header field. ``value`` is what stands before the first semicolon."""
+    """The parameters of one header field. ``value`` is what stands before the first semicolon, ``text`` all of it."""
 
     value: bytes = b""
     items: tuple[Parameter, ...] = ()
+    text: bytes = b""
 
     def raw(self, name: str) -> bytes:
         """The raw value of the first parameter of exactly this name, empty where there is none."""
@@ -91,9 +94,24 @@ def parse_parameters(raw: bytes) -> Parameters:
     text = unfold(raw)
     semicolon = text.find(b";")
     if semicolon < 0:
-        return Parameters(text)
+        return Parameters(text, (), text)
     items = tuple([_parameter(*match) for match in _PARAMETER.findall(text, semicolon)])
-    return Parameters(text[:semicolon].rstrip(), items)
+    return Parameters(text[:semicolon].rstrip(), items, text)
+
+
+def without_comments(text: bytes) -> bytes:
+    """A header value with a blank in the place of each comment (RFC 5322 section 3.2.2), nested ones too. Linear."""
+    pieces, depth, at = list[bytes](), 0, 0
+    while (match := (_IN_COMMENT if depth else _OUTSIDE_COMMENTS).match(text, at)) is not None:
+        at = match.end()
+        if match[0] == b"(":
+            depth += 1
+        elif match[0] == b")" and depth:
+            depth -= 1
+            pieces.append(b" ")
+        elif not depth:
+            pieces.append(match[0])
+    return b"".join(pieces)
 
 
 def _parameter(name: bytes, quote: bytes, quoted: bytes, after: bytes, plain: bytes) -> Parameter:

@@ -14,7 +14,7 @@ from attrs import frozen
 from mailward.mime import manner
 from mailward.mime.base64text import ALPHABET
 from mailward.mime.content import is_identity
-from mailward.mime.declared import boundary_of, has_plain_boundary, names_another
+from mailward.mime.declared import LONGEST_BOUNDARY, boundary_of, has_plain_boundary, names_another
 from mailward.mime.layout import Segment, What
 from mailward.mime.limits import MIB
 from mailward.mime.manner import Manner, Pick
@@ -29,7 +29,12 @@ _BLANK_LINES = re.compile(rb"(?:[ \t]*+\r?\n)*+")
 _FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _PADDING = re.compile(rb"=(?:[ \t\r\n]*+=)*+")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]")
-_PICKS = ((Pick.EXTENDED, manner.EXTENDED), (Pick.TOKEN, manner.TOKEN), (Pick.QUOTED, manner.QUOTED))
+_PICKS = (
+    *((Pick.EXTENDED, manner.EXTENDED), (Pick.TOKEN, manner.TOKEN), (Pick.QUOTED, manner.QUOTED)),
+    *((Pick.UNCOMMENTED, manner.UNCOMMENTED), (Pick.BARE, manner.BARE), (Pick.JOINED, manner.JOINED)),
+    *((Pick.UNCODED, manner.UNCODED), (Pick.FOUND, manner.FOUND)),
+)
+_IDENTITY_VALUES = (b"7bit", b"8bit", b"binary")
 _HEAD_BYTES = 4096
 _JUNK_SHARE = 8
 
@@ -57,7 +62,7 @@ def doubts(part: Part, crlf: bool, bare_return: bool, bare_feed: bool) -> list[D
         found += _of_multipart(part)
     elif not is_identity(part.encoding):
         found += _of_encoded(part)
-    elif part.encoding not in ("7bit", "8bit", "binary") or len(part.headers.raw(_PLACING[1]) or b"") > 9:
+    elif (raw := part.headers.raw(_PLACING[1])) is not None and raw.strip().lower() not in _IDENTITY_VALUES:
         found += _of_named(part)
     return found
 
@@ -76,11 +81,24 @@ def _of_header(part: Part, multipart: bool, bare_return: bool, bare_feed: bool) 
         yield from _of_damage(part, multipart)
     if headers.has_line_of_blanks:
         yield Doubt(manner.BLANKS, "line_of_blanks", "a line of blanks in the header: for some clients the body begins")
-    if not headers.block and not multipart:
-        data, place = part.place.source.data, part.place
-        begin = _BLANK_LINES.match(data, place.body, place.body_end)
-        if begin is not None and _PLACING_FIELD.match(data, begin.end(), place.body_end):
-            yield Doubt(manner.LATE, "late_header", "header fields after the blank line that ends an empty header")
+    if not headers.block and not multipart and _has_late_header(part):
+        yield Doubt(manner.LATE, "late_header", "header fields after the blank line that ends an empty header")
+
+
+def _has_late_header(part: Part) -> bool:
+    """Whether blank lines stand before fields that place a body; before those of an attached mail as a whole, any."""
+    data, place = part.place.source.data, part.place
+    begin = _BLANK_LINES.match(data, place.body, place.body_end)
+    if begin is None:
+        return False
+    start = begin.end()
+    if _PLACING_FIELD.match(data, start, place.body_end):
+        return True
+    above = part.parent
+    if above is None or above.division is not None or not _FIELD.match(data, start, place.body_end):
+        return False
+    blank = manner.LF.blank.search(data, start, min(place.body_end, start + MIB))
+    return blank is not None and _PLACING_FIELD.search(data, start, blank.end()) is not None
 
 
 def _repeats_boundary(part: Part) -> bool:
@@ -121,6 +139,8 @@ def _of_multipart(part: Part) -> Iterator[Doubt]:
         if boundary not in tried:
             tried.add(boundary)
             yield Doubt(way, "boundary_syntax", "the boundary parameter can be read in several ways")
+    if len(usual := boundary_of(parameters)) > LONGEST_BOUNDARY and _differs_late(part, usual):
+        yield Doubt(manner.CUT, "boundary_tail", "lines begin like a delimiter of a boundary that is too long")
     if not is_identity(part.encoding):
         detail = f"a multipart in {part.encoding[:64]}: clients may decode it first"
         yield Doubt(manner.DECODED, "multipart_encoding", detail)
@@ -132,6 +152,17 @@ def _of_multipart(part: Part) -> Iterator[Doubt]:
         yield Doubt(manner.OUTSIDE, "outside_parts", "an encoded file before or after the parts of a multipart")
     if part.division is None:
         yield Doubt(manner.GUESSED, "boundary_guessed", "no usable boundary: clients may take one from the body")
+
+
+def _differs_late(part: Part, boundary: bytes) -> bool:
+    """Whether some line is that of a boundary for those alone who compare no more of it than it may be long."""
+    source, place, rest = part.place.source, part.place, boundary[LONGEST_BOUNDARY:]
+    needle = b"--" + boundary[:LONGEST_BOUNDARY]
+    return any(
+        (hit == source.start or source.data[hit - 1] == 0x0A)
+        and source.copy(hit + len(needle), hit + len(needle) + len(rest)) != rest
+        for hit in source.finds(needle, place.body, place.body_end)
+    )
 
 
 def outside(part: Part) -> list[Segment]:
@@ -201,7 +232,8 @@ def shape(part: Part) -> tuple[object, ...]:
 def explained(part: Part, tails: set[bytes]) -> bool:
     """Whether lines that begin like a delimiter are those of multiparts inside the part.
 
-    Then a client that takes them for its own sees the same contents in another order.
+    Then a client that takes them for its own sees the same contents in another order, unless a part
+    stands behind the end of one of them.
     """
     inside, stack = set[bytes](), list(part.children)
     while stack:
@@ -209,5 +241,9 @@ def explained(part: Part, tails: set[bytes]) -> bool:
         stack += one.children
         if one.division is not None:
             boundary = boundary_of(one.parameters)
+            source = one.place.source
+            for segment in outside(one):
+                if segment.what is What.EPILOGUE and _PLACING_FIELD.search(source.data, segment.start, segment.end):
+                    return False
             inside |= {boundary, boundary + b"--"}
     return tails <= inside

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from mailward.mime.attached import looks_like_mail, may_hold_blocks
 from mailward.mime.checks import check_boundary, check_bytes, check_header
 from mailward.mime.content import Place
 from mailward.mime.headers import NO_HEADERS
@@ -135,13 +136,13 @@ class Tree:
         if part.division is not None:
             part.kind = PartKind.MULTIPART
             found = self._children(part, part.division)
-        elif kind in MESSAGE_TYPES or _looks_like_mail(part):
+        elif kind in MESSAGE_TYPES or looks_like_mail(part):
             inner = self._inner_mail(part)
             part.kind = PartKind.MESSAGE if inner else PartKind.LEAF
             found = [inner] if inner else []
         else:
             self._measure(part)
-            if kind.startswith(("text/", "multipart/")):
+            if may_hold_blocks(part):
                 self.find_blocks(part)
         if how := sealed(part):
             ledger.note(Kind.ENCRYPTED, "encrypted", part.path, detail=f"encrypted: {how}")
@@ -278,13 +279,6 @@ def _default_type(parent: Part) -> str:
     """What a part without Content-Type is (RFC 2046 section 5.1.5)."""
     digest = parent.division is not None and parent.declared_type == "multipart/digest"
     return "message/rfc822" if digest else "text/plain"
-
-
-def _looks_like_mail(part: Part) -> bool:
-    """Whether an attachment of a general type is a mail by its name: clients open it as one."""
-    if not part.declared_type.startswith("application/"):
-        return False
-    return part.filename.lower().endswith(".eml")
 
 
 def _contains(part: Part, word: bytes) -> bool:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from mailward.mime.source import Data, Source
 
-_BEGIN = re.compile(rb"begin(-base64)?[ \t]++[0-7]{3,4}[ \t]++([^\r\n]*+)(?:\r?\n|\Z)")
+_BEGIN = re.compile(rb"begin(-base64)?[ \t]++[0-7]{3,6}[ \t]++([^\r\n]*+)(?:\r?\n|\Z)")
 _END_BASE64 = re.compile(rb"\n====[ \t]*+(?:\r?\n|\r?\Z)")
 _FIRST_BASE64 = re.compile(rb"[A-Za-z0-9+/]{2,}+={0,2}[ \t]*+(?:\r?\n|\r?\Z)|====")
 _END = re.compile(rb"\nend[ \t]*+(?:\r?\n|\r?\Z)")

@@ -1,0 +1,42 @@
+"""Attachments that are mails or encoded files by their name: clients and other programs open them as such."""
+
+from __future__ import annotations
+
+import re
+
+from mailward.mime.magic import HEAD_BYTES, detect
+from mailward.mime.part import Part
+
+_MAIL = ".eml"
+_WEB_ARCHIVES = (".mht", ".mhtml", ".nws")
+_ENCODED_NAMES = (".uu", ".uue")
+_ENCODED_TYPES = frozenset(("application/x-uuencode", "application/x-uue", "application/uuencode", "application/uue"))
+_FIRST_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?\s*+[!-9;-~]++[ \t]*+:")
+
+
+def looks_like_mail(part: Part) -> bool:
+    """Whether an attachment of another type is a mail or a web archive by its name, and by how it begins."""
+    if not _may_be_named(part):
+        return False
+    names = [name.text.lower() for name in part.names]
+    if part.declared_type.startswith("application/") and any(name.endswith(_MAIL) for name in names):
+        return True
+    if not any(name.endswith((_MAIL, *_WEB_ARCHIVES)) for name in names):
+        return False
+    head = part.head(HEAD_BYTES)
+    return _FIRST_FIELD.match(head) is not None or detect(head) == "message/rfc822"
+
+
+def may_hold_blocks(part: Part) -> bool:
+    """Whether uuencode blocks are looked for: in texts, in what holds no parts after all, in files named so."""
+    kind = part.declared_type
+    if kind.startswith(("text/", "multipart/")) or kind in _ENCODED_TYPES:
+        return True
+    return _may_be_named(part) and any(name.text.lower().endswith(_ENCODED_NAMES) for name in part.names)
+
+
+def _may_be_named(part: Part) -> bool:
+    """A quick look: names are read of attachments only, not of every text."""
+    if part.declared_type.startswith("application/") or "content-disposition" in part.headers:
+        return True
+    return any("name" in item.name for item in part.parameters.items)
