@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bz2
 import hashlib
 import io
 import struct
 import tarfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailward import Finding, Kind
+from mailward_archives import pgp
 
 from .conftest import SECRET, Opened, mail
 
@@ -234,3 +240,136 @@ def test_pages_made_of_near_hits_take_linear_time(opened: Callable[..., Opened],
 
     seconds(1000)
     assert min(seconds(400_000) for _ in range(2)) < 12 * max(min(seconds(100_000) for _ in range(3)), 0.02)
+
+
+def varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*out, value))
+
+
+def rar5(*blocks: tuple[int, bytes, bytes], method: int = 0) -> bytes:
+    """A RAR 5 archive of (type, name, content); services are alternate streams of what stands before them."""
+
+    def block(body: bytes, content: bytes = b"") -> bytes:
+        head = varint(len(body)) + body
+        return struct.pack("<I", zlib.crc32(head)) + head + content
+
+    out = b"Rar!\x1a\x07\x01\x00" + block(varint(1) + varint(0) + varint(0))
+    for kind, name, content in blocks:
+        extra = varint(len(name) + 2) + varint(7) + b":" + name if kind == 3 else b""
+        title = b"STM" if kind == 3 else name
+        body = varint(kind) + varint(3 if extra else 2) + (varint(len(extra)) if extra else b"") + varint(len(content))
+        body += varint(4) + varint(len(content)) + varint(0x20) + struct.pack("<I", zlib.crc32(content))
+        body += varint(method << 7) + varint(0) + varint(len(title)) + title + extra
+        out += block(body, content)
+    return out + block(varint(5) + varint(0) + varint(0))
+
+
+def rar3(content: bytes) -> bytes:
+    """A RAR 3 archive with an alternate stream."""
+
+    def block(kind: int, flags: int, rest: bytes) -> bytes:
+        head = struct.pack("<BHH", kind, flags, 7 + len(rest)) + rest
+        return struct.pack("<H", zlib.crc32(head) & 0xFFFF) + head
+
+    size, crc = len(content), zlib.crc32(content)
+    stream = struct.pack("<IIBIIBBHI", size, size, 2, crc, 0, 29, 0x30, 3, 0) + b"STM"
+    return b"Rar!\x1a\x07\x00" + block(0x73, 0, bytes(6)) + block(0x7A, 0x8000, stream) + content + block(0x7B, 0, b"")
+
+
+def literal(content: bytes, old: bool = False) -> bytes:
+    body = b"b\x05a.exe" + bytes(4) + content
+    return (b"\xae" if old else b"\xcb\xff") + struct.pack(">I", len(body)) + body
+
+
+def in_parts(content: bytes) -> bytes:
+    """A literal packet whose body comes in parts."""
+    body = b"b\x00" + bytes(4) + content
+    return b"\xcb" + b"\xe9" + body[:512] + b"\xff" + struct.pack(">I", len(body) - 512) + body[512:]
+
+
+def armored(packets: bytes) -> bytes:
+    return b"-----BEGIN PGP MESSAGE-----\n\n%b=abcd\n-----END PGP MESSAGE-----\n" % base64.encodebytes(packets)
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
+def signed(content: bytes, zeros: int = 0) -> bytes:
+    """A signed mail; ``zeros`` before its lengths are allowed (X.690 8.1.3.5)."""
+
+    def element(tag: int, body: bytes, more: int = 0) -> bytes:
+        return bytes((tag, 0x84 + more)) + bytes(more) + len(body).to_bytes(4, "big") + body
+
+    data, kind = bytes.fromhex("06092a864886f70d010701"), bytes.fromhex("06092a864886f70d010702")
+    inner = element(2, b"\1") + element(0x31, b"") + element(0x30, data + element(0xA0, element(4, content)))
+    return element(0x30, kind + element(0xA0, element(0x30, inner, zeros), zeros), zeros)
+
+
+SMIME = "application/pkcs7-mime; smime-type=signed-data"
+INNER = mail("a.exe", VIRUS)
+SEALS: dict[str, tuple[str, bytes, str]] = {
+    "RAR 5 with an alternate stream": ("a.rar", rar5((2, b"a.txt", b"hello"), (3, b"a.exe", VIRUS)), ""),
+    "RAR 3 with an alternate stream": ("a.rar", rar3(VIRUS), ""),
+    "OpenPGP, not packed": ("a.gpg", literal(VIRUS), ""),
+    "OpenPGP in the old form": ("a.pgp", literal(VIRUS, old=True), ""),
+    "OpenPGP in parts": ("a.pgp", in_parts(VIRUS), ""),
+    "OpenPGP, deflated": ("a.gpg", b"\xa3\1" + raw_deflate(literal(VIRUS)), ""),
+    "OpenPGP in zlib": ("a.gpg", b"\xa3\2" + zlib.compress(literal(VIRUS)), ""),
+    "OpenPGP in bzip2": ("a.gpg", b"\xa3\3" + bz2.compress(literal(VIRUS)), ""),
+    "OpenPGP signed": ("a.gpg", b"\x90\x0d" + bytes(13) + literal(VIRUS) + b"\x88\x02\0\0", ""),
+    "OpenPGP in armor": ("a.txt", armored(b"\xa3\1" + raw_deflate(literal(VIRUS))), ""),
+    "signed mail with long lengths": ("smime.p7m", signed(INNER, 40), SMIME),
+    "signed mail in armor": ("smime.p7m", b"-----BEGIN PKCS7-----\n" + base64.encodebytes(signed(INNER)), SMIME),
+    "signed mail in base64 twice": ("smime.p7m", base64.encodebytes(signed(INNER)), SMIME),
+}
+
+
+def test_what_is_signed_or_beside_a_file_is_found(judged: Callable[..., list[list[Finding]]]) -> None:
+    raws = [mail(name, content, kind or "application/octet-stream") for name, content, kind in SEALS.values()]
+    found = judged(raws, SIGNATURE)
+    assert [case for case, findings in zip(SEALS, found, strict=True) if Kind.INFECTED not in kinds(findings)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "said"),
+    [
+        ("a.rar", rar5((2, b"a", b"x"), (3, b"a.exe", b"packed"), method=3), "", Kind.UNCHECKED),
+        ("a.gpg", b"\xa3\x09" + bytes(40), "", Kind.UNCHECKED),
+        ("a.gpg", b"\xa3\3" + bz2.compress(literal(VIRUS))[:-20], "", Kind.UNCHECKED),
+        ("a.gpg", b"\xbc\1x", "", Kind.UNCHECKED),
+        ("a.gpg", b"\x85\0\2xx" + b"\xd2\x05\1abcd", "", Kind.ENCRYPTED),
+        ("smime.p7m", b"\x30\x80no such thing", SMIME, Kind.UNCHECKED),
+    ],
+)
+def test_what_cannot_be_looked_at_is_said(
+    judged: Callable[..., list[list[Finding]]], name: str, content: bytes, kind: str, said: Kind
+) -> None:
+    ((*findings,),) = judged([mail(name, content, kind or "application/octet-stream")], SIGNATURE)
+    assert said in kinds(findings)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("key.asc", b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQENBF\n-----END PGP PUBLIC KEY BLOCK-----\n"),
+        ("a.sig", b"\x88\x02\0\0"),
+        ("signature.asc", b"-----BEGIN PGP SIGNATURE-----\n\niQEzBAAB\n-----END PGP SIGNATURE-----\n"),
+        ("notes.asc", b"= Notes\n\ntext in AsciiDoc\n"),
+    ],
+)
+def test_keys_signatures_and_texts_of_such_names_are_no_matter(
+    opened: Callable[..., Opened], name: str, content: bytes
+) -> None:
+    assert opened(name, content).kinds == set()
+
+
+@given(st.binary(max_size=200))
+def test_packets_of_whatever_bytes_come_to_an_end(data: bytes) -> None:
+    with suppress(pgp.PgpError):
+        assert sum(len(body) for _, body in pgp.packets(data)) <= len(data)

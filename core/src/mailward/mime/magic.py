@@ -121,7 +121,6 @@ _PDF_WITHIN = 1024
 _BLOCK_BYTES = 512
 _CHECKSUM = re.compile(rb" *+0*+([0-7]{1,7})[ \0]")
 _CHECKSUM_STARTS = frozenset((b" ", *(b"%d" % digit for digit in range(8))))
-_CMS_WITHIN = 32
 _SECTOR_BYTES = (512, 1024, 2048, 4096)
 _APPLE_SEALED = b"cdsaencr"
 _HFS_PLUS = (b"H+\x00\x04", b"HX\x00\x05")
@@ -155,9 +154,11 @@ def detect(head: bytes) -> str:
     for signature, kind in _BY_FIRST.get(head[0], ()):
         if head.startswith(signature):
             return kind
-    if head[0] == 0x30 and _COMPRESSED_DATA in head[:_CMS_WITHIN]:
+    # The first element is the type, behind a length that may have any number of leading zeros (X.690 8.1.3.5).
+    inside = head[_behind_length(head) :] if head[0] == 0x30 else b""
+    if inside.startswith(_COMPRESSED_DATA):
         return "application/pkcs7-mime"
-    if head[0] == 0x30 and _SIGNED_DATA in head[:_CMS_WITHIN]:
+    if inside.startswith(_SIGNED_DATA):
         return "application/pkcs7-signature" if _DETACHED.search(head) else "application/pkcs7-mime"
     if head[:4] == b"RIFF":
         return {b"WAVE": "audio/x-wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}.get(head[8:12], "")
@@ -172,6 +173,12 @@ def detect(head: bytes) -> str:
     if b"%PDF-" in head[:_PDF_WITHIN]:
         return "application/pdf"
     return _detect_text(head)
+
+
+def _behind_length(head: bytes) -> int:
+    """Where the content of the ASN.1 element at the beginning starts."""
+    first = head[1] if len(head) > 1 else 0
+    return 2 + (first & 0x7F if first & 0x80 else 0)
 
 
 def _is_tar(head: bytes) -> bool:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 
 from mailward import Finding, Member, Part
+from mailward_archives.blobs import decoded
 from mailward_archives.buffer import Data, data_of, pieces
 from mailward_archives.content import Content, unopened
 from mailward_archives.inflate import inflated_from
@@ -21,6 +22,7 @@ _SIGNED = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 _DEEPEST = 64
 _WORTH_BYTES = 64 * 1024
 _FIELD = re.compile(rb"[!-9;-~]{1,76}:")
+_ARMOR = re.compile(rb"\s*+(?:-----BEGIN [A-Z0-9 ]{1,40}-----\s*+)?([A-Za-z0-9+/\s]{8,}+=*+)")
 _SUFFIXES = (".p7m", ".p7c", ".p7s", ".p7z")
 
 
@@ -48,6 +50,26 @@ def read_cms(part: Part) -> Iterator[Member | Finding]:
             yield unopened(part, f"cms: {content.error}")
 
 
+def read_declared(part: Part) -> Iterator[Member | Finding] | None:
+    """What is said to be such a mail and does not show it: in base64 a second time, or in no form that is known."""
+    if part.detected_type or not _is_declared(part):
+        return None
+    with data_of(part) as data:
+        armored = _ARMOR.match(data)
+        content = decoded(armored[1]) if armored is not None else b""
+    if content[:1] == b"\x30":
+        return iter((Member(part.filename or "smime.p7m", (content,)),))
+    if any(finding.rule == "encrypted" for finding in part.findings):
+        return None
+    return iter((unopened(part, "cms: not in a form that is known"),))
+
+
+def _is_declared(part: Part) -> bool:
+    if part.declared_type in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
+        return True
+    return any(name.text.lower().endswith((".p7m", ".p7z")) for name in part.names)
+
+
 def _joined(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same bytes in pieces that are worth it: a sender may have cut them into single ones."""
     held, size = list[bytes](), 0
@@ -71,7 +93,7 @@ def _name(part: Part, head: bytes) -> str:
 
 def _element(data: Data, at: int, end: int) -> tuple[int, int, int]:
     """Tag, start and end of the content of the element at ``at``; the end is -1 where a mark says it."""
-    head = data[at : min(at + 10, end)]
+    head = data[at : min(at + 2 + 0x7F, end)]
     if len(head) < 2 or head[0] & 0x1F == 0x1F:
         raise CmsError("an element that is cut off or of an unknown kind")
     length, start = head[1], at + 2
@@ -79,7 +101,7 @@ def _element(data: Data, at: int, end: int) -> tuple[int, int, int]:
         return head[0], start, -1
     if length & 0x80:
         count = length & 0x7F
-        if count > 8 or len(head) < 2 + count:
+        if len(head) < 2 + count or any(head[2 : 2 + max(count - 8, 0)]):
             raise CmsError("an element that is too long")
         length, start = int.from_bytes(head[2 : 2 + count], "big"), start + count
     return head[0], start, start + length

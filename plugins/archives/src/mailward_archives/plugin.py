@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from mailward import CONTAINER_TYPES, Check, Finding, Member, OnFailure, Part, Plugin, hookimpl, unpack_zip
-from mailward_archives import iso, office, pdf, sevenzip
+from mailward_archives import cms, iso, office, pdf, pgp, sevenzip
 from mailward_archives.content import unopened
 from mailward_archives.dmg import APPLE_TYPE
 from mailward_archives.hidden import read_hidden
@@ -104,6 +104,10 @@ class Archives(Plugin):
                 if pdf.missing()
                 else pdf.read_pdf(part, self.settings)
             )
+        if self.settings.reads("cms"):
+            yield cms.read_declared(part)
+        if self.settings.reads("pgp") and pgp.is_pgp(part):
+            yield pgp.read_pgp(part)
         yield read_text(part, self.settings)
         if self.settings.reads("hidden") and (kind not in _HOLDERS or _named(part, _OPENED_ANYWHERE)):
             yield read_hidden(part)

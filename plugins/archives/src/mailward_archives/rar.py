@@ -7,14 +7,15 @@ type 1 is the main header, 4 says that all that follows is encrypted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from attrs import frozen
 
 from mailward import Finding, Member, Part
 from mailward_archives import libarchive
-from mailward_archives.buffer import Data, data_of
-from mailward_archives.content import encrypted, multivolume
+from mailward_archives.buffer import Data, data_of, pieces
+from mailward_archives.content import encrypted, multivolume, unopened
 from mailward_archives.passwords import opened_note, unlocked
 from mailward_archives.settings import ArchivesSettings
 
@@ -23,6 +24,9 @@ _HEAD_BYTES = 512
 _MAIN_3, _VOLUME_3, _ENCRYPTED_3 = 0x73, 0x0001, 0x0080
 _MAIN_5, _FILE_5, _ENCRYPTION_5, _VOLUME_5 = 1, 2, 4, 0x0001
 _RECORD_ENCRYPTION = 1
+_SERVICE_5, _STREAM = 3, "STM"
+_SERVICE_3, _WITH_DATA_3, _LOCKED_3, _STORED_3, _NAME_AT_3 = 0x7A, 0x8000, 0x0004, b"\x30", 32
+_STREAM_NAME = re.compile(rb"\x07:([^\0]{1,1000})", re.S)
 _HEADER_MOST_BYTES = 2 * 1024 * 1024
 _MOST_FILES = 5000
 
@@ -80,6 +84,67 @@ def locked(data: Data) -> tuple[str, ...]:
     return tuple(found)
 
 
+def streams(data: Data) -> Iterator[tuple[str, bool, int, int]]:
+    """Name, whether it is stored as it is, start and end of each alternate stream of a RAR 5 archive.
+
+    The library passes over them; the program of that format writes them to the disk beside, or instead of, a file.
+    """
+    at = len(_RAR5)
+    for _ in range(_MOST_FILES):
+        size, start = _number(data[at + 4 : at + 14], 0)
+        head = data[at + 4 + start : min(at + 4 + start + size, at + _HEADER_MOST_BYTES)]
+        if not head:
+            return
+        (kind, flags), position = _numbers(head, 0, 2)
+        extra, position = _number(head, position) if flags & 1 else (0, position)
+        packed, position = _number(head, position) if flags & 2 else (0, position)
+        begin = at + 4 + start + size
+        if (
+            kind == _SERVICE_5
+            and _file_name(head, position) == _STREAM
+            and not _has_record(head[max(len(head) - extra, 0) :], _RECORD_ENCRYPTION)
+        ):
+            yield _stream_name(head[max(len(head) - extra, 0) :]), _is_stored(head, position), begin, begin + packed
+        at = begin + packed
+
+
+def streams_3(data: Data) -> Iterator[tuple[str, bool, int, int]]:
+    """The same of a RAR 3 archive, in which the names of streams are packed with them."""
+    at = len(_RAR5) - 1
+    for _ in range(_MOST_FILES):
+        head = data[at : at + _HEAD_BYTES]
+        if len(head) < 7:
+            return
+        kind, flags, size = head[2], int.from_bytes(head[3:5], "little"), int.from_bytes(head[5:7], "little")
+        packed = int.from_bytes(head[7:11], "little") if flags & _WITH_DATA_3 else 0
+        name = head[_NAME_AT_3 : _NAME_AT_3 + len(_STREAM)].decode("latin-1")
+        begin = at + max(size, 7)
+        if kind == _SERVICE_3 and name == _STREAM and not flags & _LOCKED_3:
+            yield _STREAM, head[25:26] == _STORED_3, begin, begin + packed
+        at = begin + packed
+
+
+def _stream_name(extra: bytes) -> str:
+    """The name of a stream, which stands behind a colon in a record of its own."""
+    match = _STREAM_NAME.search(extra)
+    return match[1].decode("utf-8", "replace") if match is not None else _STREAM
+
+
+def _is_stored(head: bytes, at: int) -> bool:
+    (flags, _, _), at = _numbers(head, at, 3)
+    method, _ = _number(head, at + (4 if flags & 2 else 0) + (4 if flags & 4 else 0))
+    return not method >> 7 & 7
+
+
+def _stream_members(part: Part, five: bool) -> Iterator[Member | Finding]:
+    with data_of(part) as data:
+        for name, stored, begin, end in streams(data) if five else streams_3(data):
+            if stored:
+                yield Member(name, pieces(data, begin, end), size_hint=end - begin)
+            else:
+                yield unopened(part, "rar: a packed alternate stream, which is not read", name)
+
+
 def _numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:
     values = list[int]()
     for _ in range(count):
@@ -121,6 +186,7 @@ def read_rar(part: Part, settings: ArchivesSettings) -> Iterator[Member | Findin
     if found.encrypted:
         yield encrypted(part, "rar: the list of files is encrypted")
         return
+    yield from _stream_members(part, found.five)
     if not found.five:
         yield from libarchive.RAR3(part)
         return

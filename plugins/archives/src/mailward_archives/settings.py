@@ -11,7 +11,7 @@ from mailward import ByteSize, Seconds, between, setting
 FORMATS = (
     *("tar", "gzip", "bzip2", "xz", "lzma", "zstd", "lz4", "lzip", "compress", "zip", "7z", "rar", "cab", "arj", "lha"),
     *("iso", "cpio", "ar", "rpm", "chm", "szdd", "sis", "image", "dmg", "ole", "onenote", "rtf", "pdf", "tnef", "mbox"),
-    *("cms", "applefile", "yenc", "data_uri", "base64", "calendar", "pe", "autoit", "hidden"),
+    *("cms", "applefile", "yenc", "data_uri", "base64", "calendar", "pgp", "pe", "autoit", "hidden"),
 )
 """The names of the formats, as the settings say them."""
 
