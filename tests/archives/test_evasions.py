@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward import Finding, Kind
-from mailward_archives import pgp
+from mailward_archives import pgp, sevenzip
+from mailward_archives.content import Content
 
 from .conftest import SECRET, Opened, mail
 
@@ -373,3 +374,48 @@ def test_keys_signatures_and_texts_of_such_names_are_no_matter(
 def test_packets_of_whatever_bytes_come_to_an_end(data: bytes) -> None:
     with suppress(pgp.PgpError):
         assert sum(len(body) for _, body in pgp.packets(data)) <= len(data)
+
+
+def test_members_of_the_same_name_are_looked_at_one_by_one(
+    judged: Callable[..., list[list[Finding]]], packed: Callable[..., bytes]
+) -> None:
+    """The program that reads them gives the content of all of them where one is asked for by its name."""
+    files = {"a.ex1": SECRET * 2, "a.ex2": VIRUS, "a.ex3": SECRET[::-1] * 2}
+    content = packed("a.zip", "7zz", "a", "-tzip", "-mm=Deflate64", "a.zip", *files, files=files)
+    for other in (b"a.ex1", b"a.ex3"):
+        content = content.replace(other, b"a.ex2")
+    (findings,) = judged([mail("a.zip", content)], SIGNATURE)
+    assert Kind.INFECTED in kinds(findings)
+
+
+def test_what_follows_the_listed_size_is_a_member_of_its_own() -> None:
+    content = sevenzip.Counted(Content((b"fil", b"e+str", b"eam"), ()), 4)
+    assert b"".join(content) == b"file"
+    assert b"".join(content.behind()) == b"+stream"
+    assert content.size == len(b"file+stream")
+    exact = sevenzip.Counted(Content((b"file",), ()), 4)
+    assert (b"".join(exact), exact.more, exact.chunks.whole) == (b"file", b"", True)
+
+
+def tnef(*properties: tuple[int, int, bytes], dummies: int = 0, data: tuple[bytes, ...] = ()) -> bytes:
+    """A winmail.dat with one attachment of these MAPI properties, behind ``dummies``, and of this data."""
+
+    def attribute(ident: int, content: bytes) -> bytes:
+        return struct.pack("<BII", 2, ident, len(content)) + content + bytes(2)
+
+    values = struct.pack("<I", dummies + len(properties)) + struct.pack("<HHI", 3, 0x3712, 0) * dummies
+    for kind, tag, content in properties:
+        values += struct.pack("<HHII", kind, tag, 1, len(content)) + content + bytes(-len(content) % 4)
+    out = b"\x78\x9f\x3e\x22\1\0" + attribute(0x00069002, bytes(14))
+    return out + b"".join(attribute(0x0006800F, one) for one in data) + attribute(0x00069005, values)
+
+
+def test_tnef_with_more_properties_than_are_read_says_so(judged: Callable[..., list[list[Finding]]]) -> None:
+    few, many = (tnef((0x0102, 0x3701, VIRUS), dummies=count) for count in (10, 5000))
+    for findings in judged([mail("winmail.dat", one) for one in (few, many)], SIGNATURE):
+        assert kinds(findings) & {Kind.INFECTED, Kind.UNCHECKED}
+
+
+def test_tnef_with_two_contents_of_one_attachment_shows_both(judged: Callable[..., list[list[Finding]]]) -> None:
+    raws = [mail("winmail.dat", tnef(data=pair)) for pair in ((VIRUS, b"x"), (b"x", VIRUS))]
+    assert all(Kind.INFECTED in kinds(findings) for findings in judged(raws, SIGNATURE))

@@ -90,7 +90,7 @@ def streams(data: Data) -> Iterator[tuple[str, bool, int, int]]:
     The library passes over them; the program of that format writes them to the disk beside, or instead of, a file.
     """
     at = len(_RAR5)
-    for _ in range(_MOST_FILES):
+    while True:
         size, start = _number(data[at + 4 : at + 14], 0)
         head = data[at + 4 + start : min(at + 4 + start + size, at + _HEADER_MOST_BYTES)]
         if not head:
@@ -111,7 +111,7 @@ def streams(data: Data) -> Iterator[tuple[str, bool, int, int]]:
 def streams_3(data: Data) -> Iterator[tuple[str, bool, int, int]]:
     """The same of a RAR 3 archive, in which the names of streams are packed with them."""
     at = len(_RAR5) - 1
-    for _ in range(_MOST_FILES):
+    while True:
         head = data[at : at + _HEAD_BYTES]
         if len(head) < 7:
             return

@@ -73,9 +73,13 @@ class SevenZip:
                 yield Member(entry.path, (), encrypted=True)
             readable = [entry for entry in files if self.password or not entry.encrypted]
             in_one_stream = not locked and all(entry.size >= 0 for entry in readable)
-            if in_one_stream and len(readable) > _ONE_BY_ONE:
+            # Asked for by its name, the program gives the content of all members of that name.
+            same = len({entry.path for entry in readable}) != len(readable)
+            if in_one_stream and (same or len(readable) > _ONE_BY_ONE):
                 yield from self._all(part, file, readable)
                 return
+            if same:
+                yield unopened(part, f"{self.name}: members of the same name, of which not all sizes are listed")
             astray = yield from self._each(part, file, readable)
             # The list shows names with odd characters otherwise than they are, and nothing has the name asked for.
             if astray and in_one_stream:
@@ -118,12 +122,14 @@ class SevenZip:
         astray = list[Entry]()
         for entry in entries:
             # A name that starts with a dash or holds a wildcard is a name all the same (-spd, --).
-            content = Counted(self.content(file, entry))
+            content = Counted(self.content(file, entry), entry.size)
             yield Member(entry.path, content, size_hint=max(entry.size, 0))
+            if content.more:
+                # With a file of NTFS its other streams come.
+                yield Member(f"{entry.path}:more", content.behind())
             if content.chunks.error:
                 yield unopened(part, f"{self.name}: {content.chunks.error}", entry.path)
             elif content.chunks.whole and (content.size < entry.size or not (content.size or entry.size >= 0)):
-                # More is no harm: with a file of NTFS its other streams come.
                 astray.append(entry)
         return astray
 
@@ -237,13 +243,30 @@ def _output(child: subprocess.Popen[bytes], timeout_s: float) -> Iterator[bytes]
 
 @define
 class Counted:
-    """Content whose size is known afterwards."""
+    """Content whose size is known afterwards; of what is longer than listed (-1: not listed), the rest comes apart."""
 
     chunks: Content
+    listed: int = -1
     size: int = 0
+    more: bytes = b""
+    _source: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self.chunks:
+        self._source = iter(self.chunks)
+        for chunk in self._source:
+            room = len(chunk) if self.listed < 0 else self.listed - self.size
+            self.size += len(chunk)
+            if len(chunk) > room:
+                self.more = chunk[room:]
+                if room:
+                    yield chunk[:room]
+                return
+            yield chunk
+
+    def behind(self) -> Iterator[bytes]:
+        """What follows the listed size."""
+        yield self.more
+        for chunk in self._source or ():
             self.size += len(chunk)
             yield chunk
 

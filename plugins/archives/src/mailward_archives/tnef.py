@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from attrs import define
+from attrs import define, field
 
 from mailward import Finding, Member, Part
 from mailward_archives.buffer import Data, data_of, pieces
@@ -33,17 +33,16 @@ class TnefError(ValueError):
 
 @define
 class _Attachment:
-    """What is known of the attachment being read: its names, and where its content lies."""
+    """What is known of the attachment being read: its names, and where its content lies, or several contents do."""
 
     title: str = ""
     name: str = ""
-    content: tuple[int, int] | None = None
-    embedded: tuple[int, int] | None = None
+    contents: list[tuple[int, int]] = field(factory=list)
 
     def members(self, data: Data, number: int) -> Iterator[Member]:
         name = self.name or self.title or f"attachment{number}"
-        for span in (self.content, self.embedded):
-            if span is not None and span[1] > span[0]:
+        for span in self.contents:
+            if span[1] > span[0]:
                 yield Member(name, pieces(data, *span), size_hint=span[1] - span[0])
 
 
@@ -88,14 +87,14 @@ def _note(attachment: _Attachment, data: Data, ident: int, start: int, end: int)
     if ident == _TITLE:
         attachment.title = data[start : min(end, start + 1024)].rstrip(b"\0").decode("cp1252", "replace")
     elif ident == _DATA:
-        attachment.content = (start, end)
+        attachment.contents.append((start, end))
     elif ident == _PROPERTIES:
         for tag, kind, begin, stop in properties(data, start, end):
             if tag in (_LONG_NAME, _SHORT_NAME) and not (attachment.name and tag == _SHORT_NAME):
                 attachment.name = _string(data, kind, begin, min(stop, begin + 2048)) or attachment.name
             elif tag == _CONTENT:
                 skipped = _INTERFACE_BYTES if kind == _OBJECT_TYPE else 0
-                attachment.embedded = (min(begin + skipped, stop), stop)
+                attachment.contents.append((min(begin + skipped, stop), stop))
 
 
 def _bodies(part: Part, data: Data, start: int, end: int) -> Iterator[Member | Finding]:
@@ -117,7 +116,9 @@ def properties(data: Data, start: int, end: int) -> Iterator[tuple[int, int, int
     try:
         (count,) = struct.unpack_from("<I", data, start)
         at = start + 4
-        for _ in range(min(count, _MOST_PROPERTIES)):
+        if count > _MOST_PROPERTIES:
+            raise TnefError(f"more than {_MOST_PROPERTIES} properties")
+        for _ in range(count):
             kind, tag = struct.unpack_from("<HH", data, at)
             at += 4
             if tag >= 0x8000:
@@ -127,7 +128,9 @@ def properties(data: Data, start: int, end: int) -> Iterator[tuple[int, int, int
             if several or kind in _VARIABLE:
                 (values,) = struct.unpack_from("<I", data, at)
                 at += 4
-            for _ in range(min(values, _MOST_VALUES)):
+            if values > _MOST_VALUES:
+                raise TnefError(f"more than {_MOST_VALUES} values of a property")
+            for _ in range(values):
                 begin, size = at, _FIXED.get(kind, 0)
                 if kind in _VARIABLE:
                     (size,) = struct.unpack_from("<I", data, at)
