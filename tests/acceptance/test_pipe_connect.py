@@ -14,6 +14,7 @@ from harness.client import Reply, TlsClient
 from harness.gateway import Gateway, running
 from harness.hop import Hop, open_hop
 from harness.mails import CLEAN
+from harness.wait import until
 
 NAMES = ("gateway", "lmtp", "allowing", "starttls", "implicit", "proxy", "trusting", "crowded", "late")
 DOOR = """
@@ -25,8 +26,12 @@ class Door(Plugin):
 
     @hookimpl
     async def connect(self, session):
-        while (self.context.base / "shut").exists():
-            await asyncio.sleep(0.01)
+        shut = self.context.base / "shut"
+        if shut.exists():
+            (self.context.base / "waiting").touch()
+            while shut.exists():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # what was sent before the door opened is read by now
         refused = self.context.base / "refused"
         if refused.exists() and session.client_ip in refused.read_text().split():
             return Reply(554, "5.7.1", "Not you")
@@ -52,11 +57,13 @@ class House:
 
     @contextmanager
     def shut(self) -> Iterator[None]:
-        """Nobody is greeted before the end of the block."""
-        file = self.gateway.folder / "shut"
+        """Nobody is greeted before the end of the block, at which somebody waits for that."""
+        file, waiting = self.gateway.folder / "shut", self.gateway.folder / "waiting"
+        waiting.unlink(missing_ok=True)
         file.touch()
         try:
             yield
+            until(waiting.exists, "a client to wait at the door", story=self.gateway.story)
         finally:
             file.unlink()
 
@@ -236,7 +243,8 @@ def test_commands_may_come_early_in_tls(house: House, to: str) -> None:
 
 
 def test_a_client_that_speaks_in_the_clear_where_tls_begins_gets_no_answer(house: House, to: str) -> None:
-    with house.early("implicit", FLIGHT.format(to=to).encode()) as client:
+    with house.client("implicit") as client:
+        client.write(FLIGHT.format(to=to).encode())
         assert client.read().code == 0
 
 
@@ -253,7 +261,8 @@ def test_commands_may_come_right_behind_a_proxy_header(house: House, to: str) ->
 
 
 def test_commands_without_the_header_are_cut_off(house: House, to: str) -> None:
-    with house.early("proxy", FLIGHT.format(to=to).encode()) as client:
+    with house.client("proxy") as client:
+        client.write(FLIGHT.format(to=to).encode())
         assert client.read().code == 0
 
 
