@@ -38,7 +38,10 @@ def test_a_file_is_made_changed_and_shrunk(run: Run, tmp_path: Path) -> None:
 
 def test_what_is_no_name_or_no_password_is_refused(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "passwords"
-    assert run("password", "--file", file, "--stdin", "b:b", stdin=b"x\n").status != 0
+    for name in ("b:b", "#bob", "bob\nann", "bob\u2028", ""):
+        assert run("password", "--file", file, "--stdin", name, stdin=b"x\n").status != 0
+        printed = run("password", "--stdin", name, stdin=b"x\n")
+        assert (printed.status != 0, printed.out) == (True, "")
     assert run("password", "--file", file, "--stdin", "bob", stdin=b"\n").status == 2
     assert run("password", "--remove", "bob").status == 2
     assert not file.exists()

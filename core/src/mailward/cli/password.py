@@ -32,7 +32,7 @@ def password(user: str, file: Path | None, remove: bool, from_stdin: bool) -> No
       mailward password --file /etc/mailward/passwords --remove anna@example.com
       pwgen 20 1 | mailward password --stdin printer
     """
-    from mailward.gateway.passwords import hashed, set_password
+    from mailward.gateway.passwords import check_user, hashed, set_password
 
     if remove:
         if file is None:
@@ -40,6 +40,7 @@ def password(user: str, file: Path | None, remove: bool, from_stdin: bool) -> No
         there = file.exists() and set_password(file, user, None)
         console().print(f"{user} removed" if there else f"{user} was not there")
         return
+    check_user(user)
     secret = hashed(_ask(from_stdin))
     if file is None:
         click.echo(f"{user}:{secret}")

@@ -13,7 +13,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from mailward.values.errors import MailwardError
 
-_USER = re.compile(r"[^\x00-\x20:\x7f]{1,255}")
+_USER = re.compile(r"(?!#)[^\x00-\x20:\x7f-\xa0\u2028\u2029]{1,255}")
 _HASHER = PasswordHasher()
 
 
@@ -26,9 +26,15 @@ def hashed(password: str) -> str:
     return _HASHER.hash(password)
 
 
+def check_user(user: str) -> None:
+    """Raise PasswordError where a name is none that the file can hold."""
+    if not _USER.fullmatch(user):
+        raise PasswordError(f"{user!r} is no name of a user: 1 to 255 characters, no spaces, no colon, no # at first")
+
+
 def _read(file: Path) -> dict[str, str]:
     users: dict[str, str] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         user, _, secret = line.partition(":")
@@ -76,8 +82,7 @@ def set_password(file: Path, user: str, secret: str | None) -> bool:
 
     The file is replaced as a whole, with mode 0600 where it is new. Raises PasswordError.
     """
-    if not _USER.fullmatch(user):
-        raise PasswordError(f"{user!r} is no name of a user: 1 to 255 characters, no spaces, no colon")
+    check_user(user)
     try:
         users = _read(file) if file.exists() else {}
         was_there = user in users
