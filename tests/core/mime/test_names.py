@@ -113,6 +113,9 @@ def texts(field: str) -> list[str]:
         ("Content-Description: see setup.exe", ["see setup.exe"]),
         ("Content-Description: bob@example.com", []),
         ("Content-Description: the report", []),
+        ("Content-Disposition: attachment; filename=a.exe(note)", ["a.exe(note)", "a.exe"]),
+        ("Content-Disposition: x; filename=a.e(b(c)d)xe(open", ["a.e(b(c)d)xe(open", "a.exe"]),
+        ('Content-Disposition: x; filename=a.exe"', ['a.exe"', "a.exe"]),
     ],
 )
 def test_names_that_only_some_clients_show_are_there_too(field, names):

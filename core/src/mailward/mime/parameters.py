@@ -16,6 +16,8 @@ _PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:(")((?:[^"\\]++|\\.)*+)"
 _OUTSIDE_COMMENTS = re.compile(rb'\(|"(?:[^"\\]++|\\.)*+"?|[^"(]++', re.S)
 _IN_COMMENT = re.compile(rb"[()]|\\.|[^()\\]++|\\", re.S)
 _ESCAPE = re.compile(rb"\\(.)", re.S)
+_COMMENT = re.compile(rb"\([^()]*+\)")
+_DEEPEST_COMMENT = 10
 _SEGMENT = re.compile(r"([^*]+)\*(?:(\d{1,5})(\*)?)?")
 
 
@@ -67,7 +69,7 @@ class Parameters:
 
         Further ones are those of clients that stop at a gap between segments, take the last of equal
         segments or take them as they come, look for encoded words in all of these, keep backslashes,
-        read past a closing quote, stop at a blank, or decode percent signs everywhere.
+        read past a closing quote, stop at a blank, skip comments or stray quotes, or decode percent signs everywhere.
         """
         segments = list[Segment]()
         for item in self.items:
@@ -146,8 +148,21 @@ def _plain(item: Parameter) -> Iterator[str]:
         yield decode_header(item.raw + item.after)
     if not item.quoted and (first := item.raw.split(None, 1)[:1]) and first[0] != item.raw:
         yield decode_header(first[0])
+    if not item.quoted and b"(" in item.raw:
+        yield decode_header(_without_comments(item.raw))
+    if not item.quoted and b'"' in item.raw:
+        yield decode_header(item.raw.replace(b'"', b""))
     if b"%" in item.raw and (plain := unquote_to_bytes(item.raw)) != item.raw:
         yield decode_text(plain)
+
+
+def _without_comments(raw: bytes) -> bytes:
+    """What is left of an unquoted value where comments are skipped (RFC 5322 section 3.2.2); one may have no end."""
+    for _ in range(_DEEPEST_COMMENT):
+        raw, comments = _COMMENT.subn(b"", raw)
+        if not comments:
+            break
+    return raw.partition(b"(")[0].strip()
 
 
 def _joinings(segments: list[Segment]) -> Iterator[str]:
