@@ -148,6 +148,12 @@ def test_a_listener_where_nobody_can_log_in_is_a_failure(checked: Checked) -> No
     assert "listener.people.password_file" in rows["core: listener.people passwords"]["advice"]
 
 
+def test_a_folder_of_control_files_that_is_not_there_is_a_warning(checked: Checked, tmp_path: Path) -> None:
+    assert checked(toml='[control]\nfolder = "orders"')[1]["core: control folder"]["health"] == "warning"
+    (tmp_path / "orders").mkdir()
+    assert checked(toml='[control]\nfolder = "orders"')[1]["core: control folder"]["health"] == "ok"
+
+
 def test_a_name_server_that_does_not_answer_is_a_failure(run: Run, tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

@@ -83,7 +83,15 @@ def _show(rows: list[Check]) -> None:
 
 
 async def _checks(config: Config) -> list[Check]:
-    from mailward.cli.checks import descriptors, files_of, listening, places_taken, privileges, state_folder
+    from mailward.cli.checks import (
+        control_folder,
+        descriptors,
+        files_of,
+        listening,
+        places_taken,
+        privileges,
+        state_folder,
+    )
     from mailward.engine.engine import Engine
     from mailward.gateway.plan import points_of
     from mailward.values.check import Check
@@ -97,7 +105,7 @@ async def _checks(config: Config) -> list[Check]:
         rows += [listening(address, config.source, engine.hostname, taken) for address in listener.settings.listen]
         rows += [*files_of(config, listener), *_logins(engine, listener)]
     rows += state_folder(config.state, config.core.gateway.max_message_bytes)
-    rows += [privileges(config), descriptors(config.core)]
+    rows += [*control_folder(config), privileges(config), descriptors(config.core)]
     async with engine:
         rows += [await _postmaster(engine), *await engine.check()]
     return rows

@@ -119,6 +119,15 @@ def files_of(config: Config, listener: ListenerSection) -> Iterator[Check]:
             yield Check(f"{key} passwords", False, str(error), advice, plugin="core")
 
 
+def control_folder(config: Config) -> Iterator[Check]:
+    """Whether the folder of control files is there, where one is set: nothing else ever says that it is not."""
+    folder = config.core.control.folder
+    if folder is not None:
+        path = config.resolve(folder)
+        advice = f"make the folder {path}, or set control.folder"
+        yield Check("control folder", path.is_dir(), str(path), advice, True, "core")
+
+
 def state_folder(folder: Path, message_bytes: int) -> Iterator[Check]:
     """Whether the state folder is there or can be made, can be written, and has room."""
     there = folder
