@@ -43,6 +43,26 @@ def texts(raw: bytes, *places: Place) -> dict[str, str]:
         ("<!-- hidden --!>shown", "shown"),
         ("<script>hidden</script x='y'>shown<style>hidden</style\n>shown", "shownshown"),
         ("<script>hidden</scripted>hidden</script/>shown", "shown"),
+        ('via<b title=">">gra', "viagra"),
+        ("via<b title = '<>'>gra", "viagra"),
+        ('via<b a=">" / b=\'">\' c=d">gra', "viagra"),
+        ('cheap<br a=">">pills', "cheap pills"),
+        ('via<script a="<">hidden</script b=">">gra', "viagra"),
+        # what only looks like quotes around a value
+        ('<a =">shown">', 'shown">'),
+        ('<a b==">shown">', 'shown">'),
+        ('<a ">shown">', 'shown">'),
+        ('<a=">shown">', 'shown">'),
+        ('<a b=c">shown">', 'shown">'),
+        ('<a b="c"">shown">', 'shown">'),
+        ('<!a=">shown">', 'shown">'),
+        ('<?a=">shown">', 'shown">'),
+        ('</ a=">shown">', 'shown">'),
+        ("<?]]>shown", "shown"),
+        ("</b</td>shown<i", "shown"),
+        ("<!</p>shown", "shown"),
+        ('<a b="never closed>shown', "shown"),
+        ("open <a never closed", "open"),
         ("a < b and c > d", "a < b and c > d"),
         ("<w:p><w:r><w:t>inv</w:t></w:r><w:r><w:t>oice</w:t></w:r></w:p><w:p>next</w:p>", "invoice next"),
         ("<si><t>one</t></si><si><t>two</t></si>", "one two"),
@@ -89,6 +109,7 @@ def test_a_header_of_many_fields_takes_linear_time() -> None:
             "</script ",
             "<script></script ",
         ),
+        *("<a b=", '<a b="', "<a b='", "='", '="', "<a ", " = ", "<p ", "<p =", "<script ", "</", "<!"),
         *("<a hidden>", "<a hidden></a ", "<a display", "<a display : ", "hidden "),
     ],
 )
@@ -149,6 +170,11 @@ def test_markup_is_known_by_its_type_or_its_name(mails: Any, name: str, kind: st
     with Message.from_bytes(mails.parts(part.encode())) as message:
         found = [one.text.strip() for one in texts_of(message, [Place.ATTACHMENTS], 2**20)]
     assert "viagra" in found
+
+
+def test_a_section_that_is_a_comment_in_html_hides_nothing() -> None:
+    with Message.from_bytes(b"Content-Type: text/html\r\n\r\n<p><![CDATA[<script>viagra") as message:
+        assert "viagra" in [one.text.strip() for one in texts_of(message, [Place.BODY], 2**20)]
 
 
 def test_a_text_whose_name_alone_says_markup_is_read_as_written_too(mails: Any) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from html import unescape
 
@@ -30,31 +29,32 @@ _INVISIBLE = re.compile(
     f"[{re.escape(_LATIN1_INVISIBLE)}\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\ufe00-\ufe0f\ufeff\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
-# Ends are those of the HTML standard, or what follows would be hidden from us and shown to the reader: a comment may
-# end at once (``<!-->``) or with ``--!>``, and the end tag of a script may have attributes.
-# An end that is missing is the end of the text, so that no start is looked at twice: linear in any text.
-_UNSHOWN = re.compile(
-    r"<!--(?:-?>|.*?(?:--!?>|\Z))"
-    r"|<(script|style|template)\b[^<>]*>.*?(?:</\1(?:[\s/][^>]*)?(?:>|\Z)|\Z)|<!\[CDATA\[|\]\]>",
+# Where tags, comments and scripts end is what the HTML standard says, section 13.2.5, or text would be hidden from us
+# and shown to the reader: in an attribute's quotes a ">" ends nothing, a comment may end at once (``<!-->``) or with
+# ``--!>``, the end tag of a script may have attributes. An end that is missing is the end of the text, so that no
+# start is looked at twice: linear in any text.
+_BLANK = r"\t\n\f\r "
+_VALUE = rf"\"[^\"]*+\"|'[^']*+'|[^{_BLANK}>\"'][^{_BLANK}>]*+"
+_ATTRIBUTES = (
+    rf"(?:[{_BLANK}/]++|(?:=[^{_BLANK}/>=]*+|[^{_BLANK}/>=]++)(?:[{_BLANK}]*+=[{_BLANK}]*+(?:{_VALUE})?+)?+)*+(?:>|\Z)"
+)
+_NAMED = rf"(?=[{_BLANK}/>]|\Z){_ATTRIBUTES}"
+# One pass, in which what begins first counts: a tag within a comment or another tag is none.
+_MARKUP = re.compile(
+    rf"</?(?!(?:script|style|template)[{_BLANK}/>])([A-Za-z][^{_BLANK}/>]*+){_ATTRIBUTES}"
+    r"|<!--(?:-?>|.*?(?:--!?>|\Z))|<!\[CDATA\["
+    rf"|<(script|style|template){_NAMED}.*?(?:</\2{_NAMED}|\Z)"
+    rf"|</[A-Za-z]{_ATTRIBUTES}|<[!?/][^>]*+(?:>|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
+_CDATA = "<![CDATA["
 _BREAKING = """
     p div br hr li ul ol dl dt dd td th tr table caption h1 h2 h3 h4 h5 h6 title option select textarea button label
     blockquote pre section article header footer main nav aside address center form fieldset legend iframe img
     w:p w:br w:tab w:cr a:p a:br si row c v text:p text:h text:tab text:s text:line-break table:table-cell
 """
 """Elements of HTML, and paragraphs, breaks and cells of office documents, that part words."""
-
-
-def _one_of(names: Iterable[str]) -> str:
-    """An expression for one of ``names`` that looks at the first letter first: a third of the time of each in turn."""
-    by_letter = itertools.groupby(sorted(names), lambda name: name[0])
-    rests = ((letter, "|".join(name[1:] for name in same)) for letter, same in by_letter)
-    return "|".join(f"[{letter}{letter.upper()}](?i:{rest})" for letter, rest in rests)
-
-
-_BREAK = re.compile(rf"</?(?:{_one_of(_BREAKING.split())})(?:[\s/][^<>]*)?>")
-_TAG = re.compile(r"<[A-Za-z/!?][^<>]*>")
+_BREAKS = frozenset(_BREAKING.split())
 _HIDDEN = re.compile(
     r"<([a-z][a-z0-9]*)(?=[\s/][^<>]*(?:\bhidden\b|display\s*:\s*none|font-size\s*:\s*0))[^<>]*>.*?(?:</\1(?:[\s/][^>]*)?(?:>|\Z)|\Z)",
     re.DOTALL | re.IGNORECASE,
@@ -133,6 +133,9 @@ def _forms(part: Part, text: str, is_marked_up: bool) -> Iterator[str]:
         yield text
     if is_marked_up or any(name.text.lower().endswith(_MARKED_UP_NAMES) for name in part.names):
         yield shown(text)
+        if _CDATA in text:
+            # in HTML it begins a comment up to the next ">", unless it stands in SVG
+            yield shown(text.replace(_CDATA, "<!"))
         if _may_hide(text) and _HIDDEN.search(text) is not None:
             # letters that are not shown may stand within a word; what is hidden by a lie is in the first form
             yield shown(_put("", _HIDDEN, text))
@@ -188,18 +191,24 @@ def _hides(text: str) -> bool:
 
 def shown(markup: str) -> str:
     """The text that a document in HTML or XML shows: words are not torn by tags within them."""
-    text = _put("", _TAG, _put("\n", _BREAK, _put("", _UNSHOWN, markup)))
+    text = _put(_blank, _MARKUP, markup).replace("]]>", "")
     return unescape(text) if "&" in text else text
 
 
-def _put(replacement: str, pattern: re.Pattern[str], text: str) -> str:
+def _blank(match: re.Match[str]) -> str:
+    """What stands in the place of markup: a new line for a break, else nothing."""
+    name = match[1]
+    return "\n" if name is not None and name.lower() in _BREAKS else ""
+
+
+def _put(replacement: str | Callable[[re.Match[str]], str], pattern: re.Pattern[str], text: str) -> str:
     """What ``pattern`` matches replaced. `re.sub` holds a large text in pieces that take many times its memory."""
     if len(text) <= BULK_CHARS:
         return pattern.sub(replacement, text)
     kept, position = io.StringIO(), 0
     for match in pattern.finditer(text):
         kept.write(text[position : match.start()])
-        kept.write(replacement)
+        kept.write(replacement if isinstance(replacement, str) else replacement(match))
         position = match.end()
     kept.write(text[position:])
     return kept.getvalue()
