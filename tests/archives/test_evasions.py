@@ -419,3 +419,40 @@ def test_tnef_with_more_properties_than_are_read_says_so(judged: Callable[..., l
 def test_tnef_with_two_contents_of_one_attachment_shows_both(judged: Callable[..., list[list[Finding]]]) -> None:
     raws = [mail("winmail.dat", tnef(data=pair)) for pair in ((VIRUS, b"x"), (b"x", VIRUS))]
     assert all(Kind.INFECTED in kinds(findings) for findings in judged(raws, SIGNATURE))
+
+
+def package(content: bytes) -> bytes:
+    """The stream of an object that the packager made of a file."""
+    body = struct.pack("<H", 2) + b"a.exe\0a.exe\0" + struct.pack("<II", 0x30000, 1) + b"\0"
+    body += struct.pack("<I", len(content)) + content
+    return struct.pack("<I", len(body)) + body
+
+
+def compound(*streams: tuple[str, bytes]) -> bytes:
+    """A compound file (MS-CFB) of one folder, whose entries follow one another to the right."""
+    none, last = 0xFFFFFFFF, 0xFFFFFFFE
+    entries = [("Root Entry", 5, b"", none, 1)]
+    entries += [(name, 2, content.ljust(4096, b"\0"), none, none) for name, content in streams]
+    sectors = (len(entries) * 128 + 511) // 512
+    table = [0xFFFFFFFD, *range(2, sectors + 1), last]
+    directory, data = b"", b""
+    for number, (name, kind, content, left, child) in enumerate(entries):
+        text, start = (name + "\0").encode("utf-16-le"), last
+        if kind == 2:
+            start, count = len(table), (len(content) + 511) // 512
+            table += [*range(start + 1, start + count), last]
+            data += content.ljust(512 * count, b"\0")
+        right = number + 1 if 0 < number < len(entries) - 1 else none
+        directory += text.ljust(64, b"\0") + struct.pack("<HBBIII", len(text), kind, 1, left, right, child)
+        directory += bytes(36) + struct.pack("<III", start, len(content), 0)
+    head = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(16) + struct.pack("<5H6x", 0x3E, 3, 0xFFFE, 9, 6)
+    head += struct.pack("<10I", 0, 1, 1, 0, 4096, last, 0, last, 0, 0) + b"\xff" * 432
+    fat = struct.pack(f"<{len(table)}I", *table).ljust(512, b"\xff")
+    return head + fat + directory.ljust(512 * sectors, b"\0") + data
+
+
+@pytest.mark.parametrize("other", ["\x01Ole10Native", "\x01OLE10NATIVE"])
+def test_streams_of_one_name_are_all_looked_at(judged: Callable[..., list[list[Finding]]], other: str) -> None:
+    harmless, evil = ("\x01Ole10Native", package(b"hello")), (other, package(VIRUS))
+    raws = [mail("a.doc", compound(*streams)) for streams in ((evil,), (evil, harmless), (harmless, evil))]
+    assert all(Kind.INFECTED in kinds(findings) for findings in judged(raws, SIGNATURE))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import olefile
 
@@ -74,31 +75,58 @@ def _content(
             yield from _packed_object(part, storage, path, name)
         elif last == "powerpoint document":
             yield from embedded(part, _whole(storage, path))
-        content = Content(chunks(storage, path), ERRORS)
-        yield Member(name, content)
-        if content.error:
-            yield unopened(part, f"ole: {content.error}", name)
+        yield from _stream(part, storage, path, name)
+    yield from _of_one_name(part, storage, paths)
 
 
-def chunks(storage: Any, path: list[str]) -> Iterator[bytes]:
+def _stream(part: Part, storage: Any, where: Any, name: str) -> Iterator[Member | Finding]:
+    content = Content(chunks(storage, where), ERRORS)
+    yield Member(name, content)
+    if content.error:
+        yield unopened(part, f"ole: {content.error}", name)
+
+
+def _of_one_name(part: Part, storage: Any, paths: list[list[str]]) -> Iterator[Member | Finding]:
+    """The streams of a name that stands twice in a folder: which of them a program opens, the sender decides.
+
+    The library opens the first of them only, where it is asked by name.
+    """
+    counted = Counter(tuple(piece.lower() for piece in path) for path in paths)
+    names = {path[-1] for path, count in counted.items() if count > 1}
+    for entry in storage.direntries if names else ():
+        if entry is None or entry.entry_type != olefile.STGTY_STREAM or entry.name.lower() not in names:
+            continue
+        if entry.name.lower() == _NATIVE:
+            yield from _package(part, storage, entry, entry.name)
+        yield from _stream(part, storage, entry, entry.name)
+
+
+def _opened(storage: Any, where: Any) -> BinaryIO:
+    """A stream by its path, or by its entry in the directory."""
+    found = storage.openstream(where) if isinstance(where, list) else storage._open(where.isectStart, where.size)
+    return cast(BinaryIO, found)
+
+
+def chunks(storage: Any, where: Any) -> Iterator[bytes]:
     """The content of a stream in pieces."""
-    stream: BinaryIO = storage.openstream(path)
+    stream = _opened(storage, where)
     while chunk := stream.read(CHUNK_BYTES):
         yield chunk
 
 
-def _whole(storage: Any, path: list[str]) -> bytes:
+def _whole(storage: Any, where: Any) -> bytes:
     """A stream in one piece; empty where it is damaged or too large."""
     try:
-        if storage.get_size(path) > _PACKAGE_MOST_BYTES:
+        size = storage.get_size(where) if isinstance(where, list) else where.size
+        if size > _PACKAGE_MOST_BYTES:
             return b""
-        return b"".join(chunks(storage, path))
+        return b"".join(chunks(storage, where))
     except ERRORS:
         return b""
 
 
-def _package(part: Part, storage: Any, path: list[str], name: str) -> Iterator[Member | Finding]:
-    data = _whole(storage, path)
+def _package(part: Part, storage: Any, where: Any, name: str) -> Iterator[Member | Finding]:
+    data = _whole(storage, where)
     package = parse_package(data)
     if package is not None:
         yield Member(package.name, (data[package.start : package.end],))
