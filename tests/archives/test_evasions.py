@@ -7,6 +7,7 @@ import binascii
 import bz2
 import hashlib
 import io
+import lzma
 import struct
 import tarfile
 import time
@@ -14,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -456,3 +458,49 @@ def test_streams_of_one_name_are_all_looked_at(judged: Callable[..., list[list[F
     harmless, evil = ("\x01Ole10Native", package(b"hello")), (other, package(VIRUS))
     raws = [mail("a.doc", compound(*streams)) for streams in ((evil,), (evil, harmless), (harmless, evil))]
     assert all(Kind.INFECTED in kinds(findings) for findings in judged(raws, SIGNATURE))
+
+
+def streamed(*contents: tuple[str, bytes]) -> bytearray:
+    """A zip whose sizes stand behind the stored data."""
+
+    class Pipe(io.RawIOBase):
+        out = bytearray()
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            self.out += data
+            return len(data)
+
+    pipe = Pipe()
+    pipe.out = bytearray()
+    with zipfile.ZipFile(cast(Any, pipe), "w") as archive:
+        for name, content in contents:
+            archive.writestr(name, content)
+    return pipe.out
+
+
+def test_a_zip_whose_first_header_is_damaged_is_a_zip_all_the_same(judged: Callable[..., list[list[Finding]]]) -> None:
+    content = streamed(("a.txt", b"hello"), ("a.exe", VIRUS))
+    content[:4] = b"GIF8"
+    (findings,) = judged([mail("a.zip", bytes(content))], SIGNATURE)
+    assert Kind.INFECTED in kinds(findings)
+
+
+def test_stored_content_of_no_stated_size_is_ambiguous(judged: Callable[..., list[list[Finding]]]) -> None:
+    content = streamed(("a.exe", VIRUS))
+    record = content.find(b"PK\1\2")
+    content[record + 16 : record + 28] = bytes(12)
+    unsized, empty = judged(
+        [mail("a.zip", bytes(content)), mail("a.zip", bytes(streamed(("a", b""), ("b", b""))))], SIGNATURE
+    )
+    assert "zip_headers" in {finding.rule for finding in unsized}
+    assert kinds(empty) == set()
+
+
+def test_lzma_of_other_properties_is_told(judged: Callable[..., list[list[Finding]]]) -> None:
+    filters = [{"id": lzma.FILTER_LZMA1, "lc": 0, "lp": 2, "pb": 0}]
+    raw = mail("a.lzma", lzma.compress(VIRUS, lzma.FORMAT_ALONE, filters=filters))
+    ((*findings,),) = judged([raw], SIGNATURE)
+    assert "unopened" in {finding.rule for finding in findings}

@@ -14,7 +14,7 @@ from mailward.mime.member import Member
 from mailward.mime.part import Part
 from mailward.mime.source import Source
 from mailward.mime.zip_directory import END, SPANNED, TAIL_BYTES, Directory, ends_in, last_directories, read_directory
-from mailward.mime.zip_records import DEFLATED, LOCAL, STORED, Entry, Record, plausible, read_local
+from mailward.mime.zip_records import CENTRAL, DEFLATED, LOCAL, STORED, Entry, Record, plausible, read_local
 from mailward.values.finding import Finding, Kind
 
 _TYPE = "application/zip"
@@ -24,6 +24,7 @@ _MOST_ENTRIES = 50_000
 _MOST_HIDDEN_ENDS = 100
 _MOST_LOOKALIKES = 100_000
 _SMALLEST_BYTES = 22
+_DESCRIPTOR_BYTES = 16
 
 
 def unpack_zip(part: Part) -> Iterator[Member | Finding] | None:
@@ -51,9 +52,10 @@ def _ends_as_zip(part: Part) -> bool:
         return False
     area, exactly = _area(part), part.detected_type in CONTAINER_TYPES
     return any(
-        read_local(area, base + directory.records[0].header_at) is not None
-        for directory in last_directories(area, 1)
-        if directory.records and (directory.end_record.end == area.end or not exactly)
+        read_local(area, base + record.header_at) is not None
+        for directory in last_directories(area, _MOST_ENTRIES)
+        if directory.end_record.end == area.end or not exactly
+        for record in directory.records
         for base in (directory.base, area.start)
     )
 
@@ -61,6 +63,12 @@ def _ends_as_zip(part: Part) -> bool:
 def _area(part: Part) -> Source:
     source, start, end = part.inner()
     return Source(source.data, start, end)
+
+
+def _is_empty(area: Source, at: int) -> bool:
+    """Whether the data at ``at`` is none: a data descriptor that says so, or another record, stands there."""
+    head = area.copy(at, min(at + _DESCRIPTOR_BYTES, area.end))
+    return head.startswith((LOCAL, CENTRAL)) or not head.removeprefix(SPANNED)[:12].strip(b"\0")
 
 
 class _Archive:
@@ -165,6 +173,9 @@ class _Archive:
             if "multivolume" not in self._told:
                 yield Member(name, Inflow(area, area.end, area.end, DEFLATED), other_names=tuple(others))
             return
+        if entry.is_unsized and not _is_empty(area, local.end):
+            detail = f"{name[:80]!r}: no header states a size, and there is content"
+            yield from self._tell(Kind.AMBIGUOUS, "zip_headers", detail, "size")
         reached = local.end
         for number, (method, packed) in enumerate(entry.readings(max(gap_end - local.end, 0))):
             inflow = Inflow(area, local.end, local.end + packed, method)

@@ -112,6 +112,11 @@ class Entry:
             for view in self.views
         )
 
+    @property
+    def is_unsized(self) -> bool:
+        """Whether stored data has no size in any header: clients that read on up to a data descriptor show some."""
+        return not any(view.sized for view in self.views) and any(view.method == STORED for view in self.views)
+
     def differences(self) -> list[str]:
         """In what the local header and the central records disagree."""
         found = dict[str, None]()
