@@ -14,9 +14,9 @@ CHILD_PROCESSES = ("arj", "chm", "image")
 def readers() -> dict[str, Target]:
     """A target for each reader that can read here; empty where the plugin is not installed."""
     try:
-        from mailward_archives.plugin import read_text
         from mailward_archives.settings import ArchivesSettings
         from mailward_archives.table import BY_TYPE, FORMATS
+        from mailward_archives.text import read_text
     except ImportError:
         return {}
     settings = ArchivesSettings()

@@ -45,7 +45,9 @@ from mailward import (
     Verdict,
 )
 from mailward.spool.entry import Entry, Failure, Queue
-from mailward.values.edit import Splice
+from mailward.values import action as actions
+from mailward.values import edit as edits
+from mailward.values.edit import Edit, Splice
 from mailward.values.wire import WireError, dump, load, plain
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -226,3 +228,26 @@ def reads(data: bytes) -> None:
 def test_what_is_no_verdict_is_a_wire_error(data: bytes) -> None:
     with pytest.raises(WireError, match="not a Verdict"):
         load(data, Verdict)
+
+
+def _below(kind: type[Any]) -> set[str]:
+    """The names of all classes below one: by name, for a class with slots leaves one that it was made from."""
+    return {one.__name__ for one in kind.__subclasses__() if one.__module__ == kind.__module__}.union(
+        *(_below(one) for one in kind.__subclasses__())
+    )
+
+
+def test_every_action_and_edit_is_in_the_table_that_the_wire_goes_by() -> None:
+    assert _below(Action) == {kind.__name__ for kind in actions.ACTIONS.values()} | {"MessageAction", "PartAction"}
+    assert _below(Edit) == {kind.__name__ for kind in edits.EDITS}
+
+
+@pytest.mark.parametrize("base", [Action, actions.MessageAction, actions.PartAction])
+def test_a_base_class_is_read_by_its_own_subclasses_only(base: type[Action]) -> None:
+    for kind in actions.ACTIONS.values():
+        value = kind(to=NULL) if kind is Forward else kind()
+        if isinstance(value, base):
+            assert load(dump(value), base) == value
+        else:
+            with pytest.raises(WireError):
+                load(dump(value), base)

@@ -104,12 +104,11 @@ def _take_config(command: click.Command) -> None:
 
 def desk(config: Config, found: Found) -> Any:
     """Settings and context of a plugin. Raises ConfigError."""
-    import structlog
-
     from mailward.engine.config import COMMON_KEYS
     from mailward.engine.convert import structure
     from mailward.hooks.context import Context
     from mailward.hooks.desk import Desk
+    from mailward.hooks.log import get_logger
     from mailward.hooks.plugin import settings_type
 
     section = {key: value for key, value in config.section(found.name).items() if key not in COMMON_KEYS}
@@ -119,6 +118,6 @@ def desk(config: Config, found: Found) -> Any:
         hostname=config.core.gateway.hostname,
         base=config.base,
         state=config.state,
-        log=structlog.get_logger().bind(plugin=found.name),
+        log=get_logger().bind(plugin=found.name),
     )
     return Desk(settings, context)

@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-import structlog
 from attrs import define, evolve, field, frozen
 
 from mailward.delivery.attempt import Attempt, Router
@@ -17,6 +16,7 @@ from mailward.delivery.retry import Retry
 from mailward.delivery.wishes import Notice
 from mailward.engine.delivery_settings import DeliverySettings
 from mailward.hooks.context import Clock
+from mailward.hooks.log import get_logger
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry
 from mailward.spool.folders import Vanished
@@ -27,7 +27,7 @@ from mailward.values.envelope import MessageInfo
 from mailward.values.errors import SpoolError
 from mailward.values.event import Delivered, Event
 
-_log = structlog.get_logger("mailward.delivery")
+_log = get_logger("mailward.delivery")
 _DISK_FIRST_S = 0.5
 _DISK_MAX_S = 30.0
 

@@ -5,15 +5,15 @@ Written by our own code to bytes; see `fields` for what comes from outside.
 
 from __future__ import annotations
 
-import structlog
 from attrs import frozen
 
 from mailward.delivery.fields import Action, Fate, ascii_text, clean, date_text, delivery_status, field_text, line_text
 from mailward.delivery.wishes import Notice
+from mailward.hooks.log import get_logger
 from mailward.hooks.template import Template
 from mailward.values.envelope import Envelope
 
-_log = structlog.get_logger("mailward.delivery")
+_log = get_logger("mailward.delivery")
 _MAX_TEXT = 20_000
 _SUBJECTS = {
     Notice.FAILURE: "Undeliverable: your message was returned",

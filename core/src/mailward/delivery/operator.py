@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import structlog
 from attrs import frozen
 
+from mailward.hooks.log import get_logger
 from mailward.spool.control import Asked, Inbox
 from mailward.spool.entry import Entry
 from mailward.spool.operate import Operated, Outcome, operate
@@ -16,7 +16,7 @@ from mailward.spool.spool import Spool
 from mailward.values.errors import SpoolError
 from mailward.values.event import Custom, Event
 
-_log = structlog.get_logger("mailward.delivery")
+_log = get_logger("mailward.delivery")
 POLL_S = 1.0
 
 

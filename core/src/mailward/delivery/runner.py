@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import structlog
 from attrs import asdict
 
 from mailward.delivery.attempt import Router
@@ -19,6 +18,7 @@ from mailward.delivery.stats import Counts, QueueStats
 from mailward.engine.board import Board
 from mailward.engine.delivery_settings import DeliverySettings
 from mailward.hooks.context import Clock
+from mailward.hooks.log import get_logger
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry, Queue
 from mailward.spool.folders import Vanished
@@ -30,7 +30,7 @@ from mailward.values.envelope import Envelope
 from mailward.values.errors import SpoolError
 from mailward.values.event import Event, Reordered
 
-_log = structlog.get_logger("mailward.delivery")
+_log = get_logger("mailward.delivery")
 _LONGEST_SLEEP_S = 60.0
 _RECOVER_STEP = 500
 _MOMENT_S = 0.05

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_origin
 
 import attrs
-import jinja2
 from cattrs import BaseValidationError, Converter
 from cattrs.errors import StructureHandlerNotFoundError
 
@@ -227,8 +226,13 @@ def _enum(value: object, kind: Any) -> Any:
 
 
 def _template(value: object, _: Any) -> Template:
+    text = _strict(str)(value, str)
+    if not text:
+        return Template()
+    import jinja2  # as late as the template itself does: see there
+
     try:
-        return Template(_strict(str)(value, str))
+        return Template(text)
     except jinja2.TemplateSyntaxError as error:
         raise ValueError(f"is not a template: line {error.lineno}: {error.message}") from error
 

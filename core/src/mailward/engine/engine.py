@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import structlog
-
 from mailward.engine.bridge import Bridge, ThreadBridge
 from mailward.engine.caller import Caller, Progress
 from mailward.engine.config import Config, load_config
@@ -26,6 +24,7 @@ from mailward.engine.judge import Judge
 from mailward.engine.policy import Policies, build_policies
 from mailward.engine.registry import Registry
 from mailward.hooks.context import Clock, Context
+from mailward.hooks.log import get_logger
 from mailward.hooks.markers import Place
 from mailward.hooks.resolver import Resolver
 from mailward.hooks.tally import Tally
@@ -115,9 +114,7 @@ class Engine:
             if instance.implements("stop"):
                 outcome = await self._caller.ask(instance, info, {})
                 if outcome.failed:
-                    structlog.get_logger().error(
-                        "plugin did not stop", plugin=instance.name, detail=outcome.call.detail
-                    )
+                    get_logger().error("plugin did not stop", plugin=instance.name, detail=outcome.call.detail)
         if isinstance(self._bridge, ThreadBridge):
             self._bridge.close()
 
@@ -213,7 +210,7 @@ class Engine:
             resolver=self.resolver,
             clock=self.clock,
             emit=self.emit,
-            log=structlog.get_logger().bind(plugin=name),
+            log=get_logger().bind(plugin=name),
             tally=self.tally,
             conversations=self._conversations,
             first_retry_s=self.config.core.delivery.retry_first_s,

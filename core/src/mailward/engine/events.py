@@ -7,12 +7,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-import structlog
 from attrs import evolve
 
 from mailward.engine.caller import Caller
 from mailward.engine.instance import Instance
 from mailward.hooks.context import Clock
+from mailward.hooks.log import get_logger
 from mailward.hooks.markers import HookInfo
 from mailward.values.event import Event
 
@@ -86,7 +86,7 @@ class EventBus:
                 for instance in self._observers:
                     outcome = await self._caller.ask(instance, self._hook, {"event": event})
                     if outcome.failed:
-                        structlog.get_logger().error(
+                        get_logger().error(
                             "observer failed", plugin=instance.name, event_name=event.name, detail=outcome.call.detail
                         )
                 if self._backlog and self._backlog[0] is event:

@@ -9,9 +9,9 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import msgspec
-import structlog
 
 from mailward.engine.core_settings import LogFormat, LogLevel, LogSettings
+from mailward.hooks.log import structlog
 
 LEVELS = {
     LogLevel.DEBUG: logging.DEBUG,

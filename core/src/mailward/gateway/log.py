@@ -6,9 +6,8 @@ from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
 
-import structlog
-
 from mailward.gateway.judged_line import judged_fields
+from mailward.hooks.log import get_logger
 from mailward.values.event import (
     Bounced,
     ConfigurationChanged,
@@ -45,7 +44,7 @@ Fields = dict[str, Any]
 
 def listener() -> Callable[[Event], None]:
     """A listener for the engine that writes each event as one log line."""
-    log = structlog.get_logger()
+    log = get_logger()
 
     def write(event: Event) -> None:
         level, fields = describe(event)

@@ -9,12 +9,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-import structlog
 from attrs import frozen
 
 from mailward.engine.engine import Engine
 from mailward.gateway.passwords import PasswordError, PasswordFile
 from mailward.gateway.replies import LOGIN_BROKEN_OFF, LOGIN_UNREADABLE
+from mailward.hooks.log import get_logger
 from mailward.values.envelope import Session
 from mailward.values.errors import PluginFault
 from mailward.values.reply import Reply
@@ -131,7 +131,7 @@ class Authenticator:
         except PluginFault:
             return None
         except PasswordError as error:
-            structlog.get_logger().error("password file", problem=str(error))
+            get_logger().error("password file", problem=str(error))
             return None
 
 

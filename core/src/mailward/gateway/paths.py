@@ -11,7 +11,7 @@ from mailward.values.envelope import Parameters
 from mailward.values.reply import Reply
 
 _PATH = re.compile(r"(?:FROM|TO): ?<((?:\"(?:[^\"\\]|\\.)*\"|[^<>\"])*)>(?: +(.*))?", re.IGNORECASE)
-_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([\x21-\x3c\x3e-\x7e\u0080-\U0010ffff]+))?")
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00- =\x7f]+))?")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 
 SYNTAX = Reply(501, "5.5.4", "Syntax error in address or parameters")
@@ -29,7 +29,7 @@ RCPT_PARAMETERS: dict[str, re.Pattern[str]] = {
     "NOTIFY": re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*", re.IGNORECASE),
     # an address of type utf-8 may hold what is not ASCII (RFC 6533 section 3)
     "ORCPT": re.compile(
-        rf"(?=.{{1,500}}\Z)(?:[A-Za-z0-9-]+;{_XTEXT.pattern}|(?i:utf-8);(?:[!-*,-<>-~\u0080-\U0010ffff]|\+[0-9A-F]{{2}})+)",
+        rf"(?=.{{1,500}}\Z)(?:[A-Za-z0-9-]+;{_XTEXT.pattern}|(?i:utf-8);(?:[^\x00- +=\x7f]|\+[0-9A-F]{{2}})+)",
     ),
 }
 """The parameters that are kept, each with the values it may have."""

@@ -15,8 +15,6 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import structlog
-
 from mailward.engine.board import DESCRIPTORS, Board
 from mailward.engine.config import Config, load_config, parse_config
 from mailward.engine.engine import Engine
@@ -49,6 +47,7 @@ from mailward.gateway.plan import plan_of, private_temp
 from mailward.gateway.privileges import account, become, end_with
 from mailward.gateway.program import Gateway, Share, open_gateway
 from mailward.gateway.tell import told
+from mailward.hooks.log import get_logger
 from mailward.hooks.markers import Place
 from mailward.hooks.tally import Tally
 from mailward.values.errors import ConfigError, ScanError, SpoolError
@@ -197,13 +196,13 @@ class Process:
                         self._engine.emit(Stopped())
                     return
                 case _:
-                    structlog.get_logger().error("supervisor said what he should not", message=type(message).__name__)
+                    get_logger().error("supervisor said what he should not", message=type(message).__name__)
 
     async def _adopt(self, gateway: Gateway, adopt: Adopt) -> None:
         try:
             self._say(Adopted(await gateway.runner.adopt(adopt.in_use)))
         except SpoolError as error:  # it is tried again with the next one
-            structlog.get_logger().error("mail of an ended process cannot be taken over", problem=str(error))
+            get_logger().error("mail of an ended process cannot be taken over", problem=str(error))
 
 
 def _pass_over(number: int, frame: object) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
 from mailward.engine.config import Config
 from mailward.engine.diagnostics import diagnostics_folder
 from mailward.hooks.conversation import Capture, make_room, write_private
+from mailward.hooks.log import get_logger
 from mailward.spool.incoming import Incoming
 from mailward.values.errors import SpoolError
 
@@ -39,7 +38,7 @@ class RawCopies:
             write_private(file, *pieces)
             make_room(self._folder, self._settings.max_messages, self._settings.max_messages_bytes)
         except (OSError, SpoolError) as error:
-            structlog.get_logger().warning("raw copy not kept", id=incoming.id, problem=str(error))
+            get_logger().warning("raw copy not kept", id=incoming.id, problem=str(error))
             return None
         return file
 

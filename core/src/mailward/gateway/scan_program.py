@@ -7,12 +7,11 @@ import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import structlog
-
 from mailward.engine.config import Config, load_config
 from mailward.engine.log import configure
 from mailward.engine.loop import run
 from mailward.gateway.log import listener
+from mailward.hooks.log import get_logger
 from mailward.scan.pool import Pool
 from mailward.scan.protocol import Setup
 from mailward.scan.remote.server import Identity, ScanServer
@@ -24,7 +23,7 @@ EXIT_FAILED = 1
 
 async def _serve(config: Config, identity: Identity) -> int:
     loop = asyncio.get_running_loop()
-    log = structlog.get_logger()
+    log = get_logger()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         loop.add_signal_handler(number, stop.set)

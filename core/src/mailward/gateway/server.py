@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
-import structlog
 from aiosmtpd.smtp import SMTP
 from aiosmtpd.smtp import Envelope as PeerEnvelope
 from aiosmtpd.smtp import Session as PeerSession
@@ -25,6 +24,7 @@ from mailward.gateway.receive import Content
 from mailward.gateway.replies import SHUTTING_DOWN, TOO_LONG, TOO_MANY_ERRORS, Leave, wire
 from mailward.gateway.timing import NEVER, NoTimer
 from mailward.hooks.conversation import MASK, Fault, Recorder
+from mailward.hooks.log import get_logger
 from mailward.values.envelope import Session
 from mailward.values.finding import Finding
 from mailward.values.reply import LOCAL_ERROR, Reply
@@ -170,7 +170,7 @@ class Server(Intake, SMTP):
         except (Leave, ConnectionError, asyncio.IncompleteReadError):
             raise
         except Exception as error:  # a fault of our own must be 451 and a log line, nothing else
-            structlog.get_logger().exception("command failed", error=type(error).__name__)
+            get_logger().exception("command failed", error=type(error).__name__)
             if self._content_ended is not None:
                 # what follows on the wire is the rest of a message, not commands
                 raise Leave(SHUTTING_DOWN) from error

@@ -9,9 +9,8 @@ import ssl
 from pathlib import Path
 from typing import cast
 
-import structlog
-
 from mailward.engine.gateway_settings import ClientCertificates, GatewaySettings, TlsVersion
+from mailward.hooks.log import get_logger
 from mailward.values.errors import ConfigError, Problem
 
 _VERSIONS = {TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3}
@@ -55,11 +54,11 @@ class Certificates:
         except (OSError, ssl.SSLError) as error:
             state = () if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else state
             if state != self._state:
-                structlog.get_logger().error(
+                get_logger().error(
                     "certificate not read", file=str(self._certificate), problem=_words(error), goes_on="with the old"
                 )
         else:
-            structlog.get_logger().info("certificate read again", file=str(self._certificate))
+            get_logger().info("certificate read again", file=str(self._certificate))
         self._state = state
         return self._context
 

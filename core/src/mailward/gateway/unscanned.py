@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
 
-import structlog
 from attrs import evolve
 
 from mailward.delivery.operator import nothing_to_put_back
@@ -25,6 +24,7 @@ from mailward.engine.engine import Engine
 from mailward.gateway.refusal import bounce_refused
 from mailward.gateway.trace import received
 from mailward.gateway.verdict_plan import Plan, accepted, late_plan
+from mailward.hooks.log import get_logger
 from mailward.scan.pool import Pool
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry, Queue
@@ -35,7 +35,7 @@ from mailward.values.decision import Verdict
 from mailward.values.errors import ScanError, SpoolError
 from mailward.values.event import Judged
 
-_log = structlog.get_logger("mailward.incoming")
+_log = get_logger("mailward.incoming")
 _RECOVER_STEP = 500
 _LONGEST_SLEEP_S = 60.0
 _OTHERS_BETWEEN_SUSPECTS = 50

@@ -8,10 +8,10 @@ from time import monotonic as unix_monotonic
 from time import time as unix_time
 from typing import Any
 
-import structlog
 from attrs import field, frozen
 
 from mailward.hooks.conversation import ConversationLog
+from mailward.hooks.log import get_logger
 from mailward.hooks.markers import Place
 from mailward.hooks.resolver import Resolver
 from mailward.hooks.tally import Tally
@@ -51,7 +51,7 @@ class Context:
     resolver: Resolver = field(factory=Resolver)
     clock: Clock = field(factory=Clock)
     emit: Callable[[Event], None] = _silent
-    log: Any = field(factory=structlog.get_logger)
+    log: Any = field(factory=get_logger)
     tally: Tally = field(factory=Tally)
     conversations: ConversationLog = field(factory=lambda: ConversationLog(Path("diagnostics")))
     first_retry_s: float = 300.0

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from time import time as unix_time
 
-import structlog
+from mailward.hooks.log import get_logger
 
 _UNSAFE = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f-\xff]")
 MASK = "********"
@@ -155,7 +155,7 @@ class ConversationLog:
             write_private(self._folder / f"{stamp}-{secrets.token_hex(4)}.log", text)
             make_room(self._folder, self._max_files)
         except OSError as error:
-            structlog.get_logger().warning("conversation not kept", folder=str(self._folder), problem=error.strerror)
+            get_logger().warning("conversation not kept", folder=str(self._folder), problem=error.strerror)
 
     def _counts(self, faults: set[Fault]) -> bool:
         return bool(faults) if self._errors is FaultFilter.ALL else Fault(self._errors.value) in faults

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import structlog
-
+from mailward.hooks.log import get_logger
 from mailward.mime import Message
 from mailward.values.envelope import Envelope
 from mailward.values.finding import Finding, Kind
@@ -33,7 +32,7 @@ class Scan:
         self.findings_read = False
         self.filtered_read = False
         self.message = message
-        self.log = log or structlog.get_logger()
+        self.log = log or get_logger()
 
     @property
     def envelope(self) -> Envelope:

@@ -10,11 +10,8 @@ Only names in `TAGS` are tags. Whatever else looks like one is text, so that ``1
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-import jinja2
-import jinja2.meta
-import jinja2.nodes
-import jinja2.sandbox
 from attrs import field, frozen
 
 TAGS = frozenset(
@@ -28,7 +25,6 @@ TAGS = frozenset(
 )
 """The tags of older products (SAV-NTF-03, SMS-NOTE-02, KAV-NTF-05, SMS-QUAR-07)."""
 
-_OTHER_FILES = (jinja2.nodes.Include, jinja2.nodes.Import, jinja2.nodes.FromImport, jinja2.nodes.Extends)
 _NAME = "|".join(sorted(TAGS, key=len, reverse=True))
 _BRACED = re.compile(rf"\{{\$({_NAME})\}}|\$\{{({_NAME})\}}")
 _PERCENT = re.compile(rf"%({_NAME})%")
@@ -46,6 +42,17 @@ def translate(text: str) -> str:
     return _PERCENT_TEXT.sub(lambda tag: f"{{{{ {tag[1]} }}}}" if tag[1] else "%", text)
 
 
+def _empty(**names: object) -> str:
+    return ""
+
+
+def _compiled(text: str) -> tuple[frozenset[str], Callable[..., str]]:
+    # jinja2 comes with the first template that has a text: commands that only need the core's settings have none
+    from mailward.hooks.sandbox import compiled
+
+    return compiled(text)
+
+
 @frozen
 class Template:
     """A Jinja2 template, rendered in a sandbox; a syntax error is found when the configuration is loaded.
@@ -55,21 +62,16 @@ class Template:
 
     source: str = ""
     names: frozenset[str] = field(init=False, eq=False, repr=False)
-    _compiled: jinja2.Template = field(init=False, eq=False, repr=False)
+    _fill: Callable[..., str] = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(autoescape=False, keep_trailing_newline=True)
-        text = translate(self.source)
-        tree = environment.parse(text)
-        for node in tree.find_all(_OTHER_FILES):
-            # there is nothing to take them from, so every message that meets the text would wait
-            raise jinja2.TemplateSyntaxError("a text cannot take in other templates", node.lineno)
-        object.__setattr__(self, "names", frozenset(jinja2.meta.find_undeclared_variables(tree)))
-        object.__setattr__(self, "_compiled", environment.from_string(text))
+        names, fill = _compiled(translate(self.source)) if self.source else (frozenset[str](), _empty)
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "_fill", fill)
 
     def render(self, **names: object) -> str:
         """The text with ``names`` filled in; a name that is not given renders empty."""
-        return self._compiled.render(**names)
+        return self._fill(**names)
 
     def __str__(self) -> str:
         return self.source

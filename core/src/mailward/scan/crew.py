@@ -17,9 +17,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
 from typing import Any
 
-import structlog
-
 from mailward.engine.scan_settings import ScanSettings
+from mailward.hooks.log import get_logger
 from mailward.scan.codes import BUSY, DEADLINE, DIED, MEMORY
 from mailward.scan.load import LoadWatch
 from mailward.scan.process import Process
@@ -261,7 +260,7 @@ class Crew:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            structlog.get_logger().error("scan pool", problem=f"{type(error).__name__}: {error}")
+            get_logger().error("scan pool", problem=f"{type(error).__name__}: {error}")
 
 
 def _fail(ticket: Ticket, error: ScanError) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-import structlog
-
 from mailward.engine.scan_settings import Fallback, ScanSettings
+from mailward.hooks.log import get_logger
 from mailward.scan.codes import DIED, MEMORY, PROTOCOL
 from mailward.scan.content import Content
 from mailward.scan.crew import Crew
@@ -162,5 +161,5 @@ class Pool:
         except ServersFailed as error:
             if not self._scans_here or not ticket.left_s():
                 raise
-            structlog.get_logger().debug("scanned here instead", id=ticket.envelope.id, problem=str(error))
+            get_logger().debug("scanned here instead", id=ticket.envelope.id, problem=str(error))
         return await self._crew.scan(ticket)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import structlog
 from attrs import define
 
+from mailward.hooks.log import get_logger
 from mailward.spool.change import Arrival, Change
 from mailward.spool.folders import Folders
 from mailward.spool.journal import Journal, Letter
 from mailward.values.errors import SpoolError
 
-_log = structlog.get_logger("mailward.spool")
+_log = get_logger("mailward.spool")
 
 
 @define(eq=False)

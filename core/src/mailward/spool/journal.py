@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
-import structlog
 from attrs import define, frozen
 
+from mailward.hooks.log import get_logger
 from mailward.spool.entry import Entry, Queue
 from mailward.spool.folders import DAMAGED, Folders, Vanished
 from mailward.spool.segment import (
@@ -33,7 +33,7 @@ from mailward.spool.segment import (
 from mailward.spool.segments import Segment, Segments
 
 T = TypeVar("T")
-_log = structlog.get_logger("mailward.spool")
+_log = get_logger("mailward.spool")
 MAX_ARRIVAL_BYTES = 1024 * 1024
 """Arrivals over this (one body, once for each policy) get files of their own."""
 _SPARES = 2

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Iterator
 
-import structlog
 from attrs import define
 
+from mailward.hooks.log import get_logger
 from mailward.spool.folders import DAMAGED, JOURNAL, Folders, write_all
 from mailward.spool.segment import (
     MARKS,
@@ -28,7 +28,7 @@ from mailward.spool.segment import (
     read_header,
 )
 
-_log = structlog.get_logger("mailward.spool")
+_log = get_logger("mailward.spool")
 _SPARES = 2
 _OPEN_SEGMENTS = 8
 _NO_ROOM_S = 10.0

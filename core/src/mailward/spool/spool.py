@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import structlog
 from attrs import evolve
 
 from mailward.hooks.context import Clock
+from mailward.hooks.log import get_logger
 from mailward.spool.adoption import adopt
 from mailward.spool.batch import carry_out
 from mailward.spool.change import Arrival, Change, Promotion, Removal, Update
@@ -24,7 +24,7 @@ from mailward.spool.journal import Journal
 from mailward.spool.record import Damaged
 from mailward.values.errors import SpoolError
 
-_log = structlog.get_logger("mailward.spool")
+_log = get_logger("mailward.spool")
 
 
 class Spool:

@@ -82,6 +82,19 @@ class AppendText(Edit):
     html: str = ""
 
 
+EDITS: tuple[type[Edit], ...] = (
+    DeletePart,
+    ReplacePart,
+    ReplaceContent,
+    AddHeader,
+    ChangeHeader,
+    RemoveHeader,
+    PrefixSubject,
+    AppendText,
+)
+"""All kinds of edits."""
+
+
 @frozen
 class Splice:
     """Bytes ``start:end`` of the original message are replaced by ``data`` (start == end: inserted)."""

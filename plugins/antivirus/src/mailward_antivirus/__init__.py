@@ -11,16 +11,16 @@ What plugs in, without anything else having to change:
 - an **engine** (`engine.Engine`): ``name``, ``at_once``, ``version()`` and ``scan(part) -> Report``. A report has a
   status (`ScanStatus`), a name, a detail, a score and `Trait`s, the evidence behind a weighed answer, each of
   which becomes a note beside the finding. A factory ``make(Surroundings) -> Sequence[Engine]`` is added to
-  `equipment.ENGINES`. An engine that raises has not checked the part: the finding is unchecked.
+  `makers.ENGINES`. An engine that raises has not checked the part: the finding is unchecked.
 - a **repairer** (`engine.Repairer`): ``name``, ``accepts(part, report)`` and ``repair(part, report) -> Treatment``. A
-  factory is added to `equipment.REPAIRERS`. Repairers are asked for infected parts where ``on_infected`` begins
+  factory is added to `makers.REPAIRERS`. Repairers are asked for infected parts where ``on_infected`` begins
   with ``repair``, and for suspicious ones where ``on_suspicious`` is ``repair``. What one gives is scanned by all
   engines before it takes the part's place; where nothing helps, the next action of the chain applies.
 - **data files** in a set of definitions: ``surroundings.definitions.data("NAME")`` is the content of ``data/NAME`` or
   None. Engines are made anew for every set, so a factory reads it once. ValueError refuses the set.
 
 Lower modules first: report · rules, settings · definitions · engine · cache, selection, patterns · one
-module an engine · scanning, repairing, remedy · equipment, supply · plugin.
+module an engine · scanning, repairing, remedy · equipment, makers, supply · plugin.
 """
 
 from mailward_antivirus.engine import Engine, Repairer, Surroundings, Treatment

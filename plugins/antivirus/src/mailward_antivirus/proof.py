@@ -21,7 +21,8 @@ from mailward import Context, Message
 from mailward_antivirus.definitions import DefinitionError, Definitions
 from mailward_antivirus.definitions.folder import SELF_TEST
 from mailward_antivirus.engine import Surroundings
-from mailward_antivirus.equipment import Equipment, equip
+from mailward_antivirus.equipment import Equipment
+from mailward_antivirus.makers import equip
 from mailward_antivirus.report import ScanStatus
 from mailward_antivirus.scanning import scan_all
 from mailward_antivirus.settings import AntivirusSettings

@@ -16,7 +16,7 @@ from mailward_antivirus.cache import ScanCache
 from mailward_antivirus.definitions import NO_DEFINITIONS, DefinitionError, Definitions
 from mailward_antivirus.definitions.shelf import Shelf
 from mailward_antivirus.engine import Surroundings
-from mailward_antivirus.equipment import Equipment, equip
+from mailward_antivirus.equipment import Equipment
 from mailward_antivirus.rules import Use
 from mailward_antivirus.settings import AntivirusSettings
 
@@ -120,6 +120,9 @@ class Supply:
         return self._cache
 
     def _equip(self, definitions: Definitions) -> Equipment:
+        # here, because the gateway makes none: engines and repairers are most of what the plugin loads
+        from mailward_antivirus.makers import equip
+
         return equip(Surroundings(self.settings, self.context, definitions))
 
     def _fall_back(self, reason: str) -> None:

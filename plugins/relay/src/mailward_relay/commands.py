@@ -10,7 +10,7 @@ from mailward import Address, Recipient, Reply, Sender
 NO_SMTPUTF8 = Reply(553, "5.6.7", "The next hop takes no internationalised addresses")
 BAD_ADDRESS = Reply(553, "5.1.3", "The address cannot be written in SMTP")
 
-_VALUE = re.compile(r"[!-~\u0080-\ud7ff\ue000-\U0010ffff]*")
+_VALUE = re.compile(r"[^\x00- \x7f\ud800-\udfff]*")
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 

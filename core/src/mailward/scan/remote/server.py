@@ -13,9 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 
-import structlog
-
 from mailward.engine.config import Config
+from mailward.hooks.log import get_logger
 from mailward.scan.codes import ANSWER, PROTOCOL
 from mailward.scan.content import Content
 from mailward.scan.pool import Pool
@@ -96,7 +95,7 @@ class ScanServer:
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
         self._busy = 0
-        self._log = structlog.get_logger()
+        self._log = get_logger()
 
     async def start(self) -> tuple[str, ...]:
         """Listen; the addresses. Raises ConfigError."""
