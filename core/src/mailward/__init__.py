@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mailward.engine.engine import Engine
-    from mailward.hooks.context import Clock, Context
+    from mailward.hooks.clock import Clock
+    from mailward.hooks.context import Context
     from mailward.hooks.conversation import Capture, ContentDetail, ConversationLog, Fault, FaultFilter, Recorder
     from mailward.hooks.desk import Desk
+    from mailward.hooks.failure import OnFailure
     from mailward.hooks.markers import Place, hookimpl
-    from mailward.hooks.plugin import OnFailure, Plugin
+    from mailward.hooks.plugin import Plugin
     from mailward.hooks.resolver import MailExchanger, Resolver, TlsaRecord
     from mailward.hooks.scan import Scan
     from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, between, setting
@@ -237,7 +239,7 @@ __all__ = [
 
 _HOMES = {
     "Engine": "mailward.engine.engine",
-    "Clock": "mailward.hooks.context",
+    "Clock": "mailward.hooks.clock",
     "Context": "mailward.hooks.context",
     "Capture": "mailward.hooks.conversation",
     "ContentDetail": "mailward.hooks.conversation",
@@ -247,7 +249,7 @@ _HOMES = {
     "Recorder": "mailward.hooks.conversation",
     "Place": "mailward.hooks.markers",
     "hookimpl": "mailward.hooks.markers",
-    "OnFailure": "mailward.hooks.plugin",
+    "OnFailure": "mailward.hooks.failure",
     "Plugin": "mailward.hooks.plugin",
     "MailExchanger": "mailward.hooks.resolver",
     "Desk": "mailward.hooks.desk",

@@ -11,7 +11,7 @@ from attrs import define, evolve, field
 from mailward.delivery.runner import Runner
 from mailward.engine.board import Board
 from mailward.engine.delivery_settings import DeliverySettings
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry, Queue
 from mailward.spool.spool import Spool

@@ -14,7 +14,7 @@ from attrs import define
 
 from mailward.delivery.runner import Runner
 from mailward.engine.delivery_settings import DeliverySettings
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.hooks.settings import Seconds
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry, Queue

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.spool.entry import Queue
 from mailward.values.address import Address
 from mailward.values.delivery import NextHop, Result, Status

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.spool.admin import act, damaged, find, listing
 from mailward.spool.control import Inbox, answer_to, ask
 from mailward.spool.entry import Entry, Queue

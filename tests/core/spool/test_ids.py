@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.spool.ids import check_id, is_id, new_id
 from mailward.values.errors import SpoolError
 

@@ -15,7 +15,7 @@ from mailward.delivery.outcome import Settled, put_off, queued, settle, without_
 from mailward.delivery.retry import Retry
 from mailward.delivery.wishes import Notice
 from mailward.engine.delivery_settings import DeliverySettings
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.hooks.log import get_logger
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry

@@ -17,7 +17,7 @@ from mailward.delivery.schedule import Due, Schedule
 from mailward.delivery.stats import Counts, QueueStats
 from mailward.engine.board import Board
 from mailward.engine.delivery_settings import DeliverySettings
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.hooks.log import get_logger
 from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry, Queue

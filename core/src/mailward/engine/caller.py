@@ -10,8 +10,8 @@ from attrs import evolve, frozen
 
 from mailward.engine.bridge import Bridge, fault
 from mailward.engine.instance import Instance
+from mailward.hooks.failure import OnFailure
 from mailward.hooks.markers import HookInfo
-from mailward.hooks.plugin import OnFailure
 from mailward.values.action import Defer
 from mailward.values.check import Check
 from mailward.values.decision import Call, Decision

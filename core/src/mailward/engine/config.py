@@ -15,7 +15,7 @@ from attrs import field, frozen
 from mailward.engine.convert import read, structure
 from mailward.engine.core_settings import CoreSettings, DispositionSettings, contradictions
 from mailward.engine.listeners import ListenerSection, read_listeners
-from mailward.hooks.plugin import OnFailure
+from mailward.hooks.failure import OnFailure
 from mailward.hooks.settings import Seconds, between, setting
 from mailward.values.address import Address
 from mailward.values.errors import ConfigError, Problem

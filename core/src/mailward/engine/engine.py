@@ -23,7 +23,8 @@ from mailward.engine.instance import Instance
 from mailward.engine.judge import Judge
 from mailward.engine.policy import Policies, build_policies
 from mailward.engine.registry import Registry
-from mailward.hooks.context import Clock, Context
+from mailward.hooks.clock import Clock
+from mailward.hooks.context import Context
 from mailward.hooks.log import get_logger
 from mailward.hooks.markers import Place
 from mailward.hooks.resolver import Resolver

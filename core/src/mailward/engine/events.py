@@ -11,7 +11,7 @@ from attrs import evolve
 
 from mailward.engine.caller import Caller
 from mailward.engine.instance import Instance
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.hooks.log import get_logger
 from mailward.hooks.markers import HookInfo
 from mailward.values.event import Event

@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from mailward.hooks.plugin import OnFailure, Plugin
+from mailward.hooks.failure import OnFailure
+from mailward.hooks.plugin import Plugin
 
 
 @frozen

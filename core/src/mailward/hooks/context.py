@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic as unix_monotonic
-from time import time as unix_time
 from typing import Any
 
 from attrs import field, frozen
 
+from mailward.hooks.clock import Clock
 from mailward.hooks.conversation import ConversationLog
 from mailward.hooks.log import get_logger
 from mailward.hooks.markers import Place
 from mailward.hooks.resolver import Resolver
 from mailward.hooks.tally import Tally
 from mailward.values.event import Event
-
-
-@frozen
-class Clock:
-    """The time; tests put their own in its place."""
-
-    time: Callable[[], float] = unix_time
-    monotonic: Callable[[], float] = unix_monotonic
 
 
 def _silent(event: Event) -> None:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mailward.hooks.context import Context
+from mailward.hooks.failure import OnFailure
 from mailward.hooks.settings import NoSettings
 from mailward.values.action import Action
 from mailward.values.finding import Finding, Kind
 
 if TYPE_CHECKING:
     import click
-
-
-class OnFailure(StrEnum):
-    """What a failure of a plugin (raised, too late, wrong type) means for the mail (design invariant 2)."""
-
-    DEFER = "defer"
-    UNCHECKED = "unchecked"
-    IGNORE = "ignore"
 
 
 def settings_type(kind: type[Plugin]) -> type[Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.spool.control import answer_to, ask
 from mailward.spool.entry import Entry, Queue
 from mailward.spool.folders import CONTROL, DAMAGED, JOURNAL, slot_names, slots_folder

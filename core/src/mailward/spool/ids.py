@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.values.errors import SpoolError
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"

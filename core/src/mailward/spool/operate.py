@@ -6,8 +6,6 @@ from enum import StrEnum
 
 from attrs import evolve, frozen
 
-from mailward.mime import Message
-from mailward.mime.edit import resolve
 from mailward.spool.entry import Entry, Queue
 from mailward.spool.spool import Spool
 from mailward.values.address import Address
@@ -132,6 +130,9 @@ def _forward(spool: Spool, entry: Entry, request: Request) -> Operated:
 
 def _with_subject(spool: Spool, entry: Entry, subject: str) -> tuple[Splice, ...]:
     """The entry's splices outside its header, and those that give it another subject."""
+    # here, because whoever only lists the queue needs no tree of a message
+    from mailward.mime import Message, resolve
+
     head = spool.content(entry).head()
     with Message.from_bytes(head + b"\r\n") as message:
         new = resolve(message, (RemoveHeader("Subject"), AddHeader("Subject", subject)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from mailward.hooks.context import Clock
+from mailward.hooks.clock import Clock
 from mailward.hooks.log import get_logger
 from mailward.spool.adoption import adopt
 from mailward.spool.batch import carry_out

@@ -1,0 +1,13 @@
+"""What a failure of a plugin means for the mail."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class OnFailure(StrEnum):
+    """What a failure of a plugin (raised, too late, wrong type) means for the mail (design invariant 2)."""
+
+    DEFER = "defer"
+    UNCHECKED = "unchecked"
+    IGNORE = "ignore"
