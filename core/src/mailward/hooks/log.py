@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+__all__ = ["get_logger", "structlog"]
+
 if "rich" in sys.modules:
     import structlog
 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -56,6 +57,7 @@ async def serve(path: Path | None) -> int:
     except (StartFailed, StateProblem) as error:
         supervisor.log.error("cannot start", problem=str(error))
         return EXIT_FAILED
+    gc.freeze()  # what was loaded stays
     loop.add_signal_handler(signal.SIGHUP, supervisor.reload_soon, "SIGHUP")
     async with Duties(supervisor, lambda: asked.put_nowait(None)):
         supervisor.say_ready()

@@ -22,7 +22,6 @@ from mailward_antivirus.definitions import DefinitionError, Definitions
 from mailward_antivirus.definitions.folder import SELF_TEST
 from mailward_antivirus.engine import Surroundings
 from mailward_antivirus.equipment import Equipment
-from mailward_antivirus.makers import equip
 from mailward_antivirus.report import ScanStatus
 from mailward_antivirus.scanning import scan_all
 from mailward_antivirus.settings import AntivirusSettings
@@ -80,6 +79,9 @@ def _sample(one: Any) -> Sample:
 
 def tried(definitions: Definitions, settings: AntivirusSettings, context: Context) -> tuple[Equipment, list[Proved]]:
     """Load the set and try its samples. Raises DefinitionError where it does not load."""
+    # here, because `mailward --help` comes by too, and tries nothing
+    from mailward_antivirus.makers import equip
+
     try:
         equipment = equip(Surroundings(local(settings), context, definitions))
     except ValueError as error:
