@@ -66,7 +66,12 @@ def test_help_loads_plugins_for_their_commands_but_nothing_that_looks_into_conte
     found = loaded(tmp_path, "--help", "-c", "all.toml") | loaded(tmp_path, "-c", "all.toml", "--help")
     reading = {"libarchive", "msoffcrypto", "oletools", "pefile", "pikepdf", "selectolax", "unicorn", "yara_x", "ldap3"}
     assert not found & reading
-    assert not found & {"mailward_antivirus.makers", "mailward_antivirus.disarm", "mailward_archives.opener", "mailward_archives.table"}
+    assert not found & {
+        "mailward_antivirus.makers",
+        "mailward_antivirus.disarm",
+        "mailward_archives.opener",
+        "mailward_archives.table",
+    }
 
 
 def test_a_gateway_loads_no_engines_and_no_readers_and_the_template_of_scan_processes_all(tmp_path: Path) -> None:
