@@ -15,7 +15,7 @@ from mailward.engine.gateway_settings import DeliveryMode, GatewaySettings, Scan
 from mailward.engine.process_settings import ControlSettings, HealthSettings, ProcessSettings
 from mailward.engine.scan_server_settings import ScanServerSettings
 from mailward.engine.scan_settings import ScanSettings
-from mailward.hooks.resolver import name_server
+from mailward.hooks.name_server import name_server
 from mailward.hooks.settings import Seconds, between, setting
 from mailward.mime import Limits
 from mailward.values.action import Action, Drop, Hold
