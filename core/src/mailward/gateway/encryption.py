@@ -7,11 +7,11 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING, cast
 
-import structlog
 from attrs import evolve
 
 from mailward.gateway.tls import TlsFault, described, fingerprint, start_tls
 from mailward.hooks.conversation import Fault
+from mailward.hooks.log import get_logger
 
 if TYPE_CHECKING:
     from mailward.gateway.server import Server
@@ -33,7 +33,7 @@ async def encrypt(server: Server, context: ssl.SSLContext) -> None:
         encrypted = await start_tls(cast(asyncio.Transport, server.transport), server, context, early, timeout_s)
     except TlsFault as error:
         server.fault(Fault.COMMUNICATION, f"TLS handshake: {error}")
-        structlog.get_logger().info("tls_failed", client=server.peer.ip, problem=str(error))
+        get_logger().info("tls_failed", client=server.peer.ip, problem=str(error))
         raise ConnectionAbortedError("no TLS") from error
     server.go_on_over(encrypted)
     link = cast(ssl.SSLObject, encrypted.get_extra_info("ssl_object"))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
+from mailward.hooks.log import get_logger
 from mailward.scan.forge import Forge
 from mailward.scan.process import Owner, Process
 from mailward.scan.protocol import Setup
@@ -45,7 +44,7 @@ class Supply:
         """Start the template process. Raises ConfigError, ScanError."""
         await self._forge.start()
         if self.lacking:
-            structlog.get_logger().warning("scan processes are not fully confined", lacking=list(self.lacking))
+            get_logger().warning("scan processes are not fully confined", lacking=list(self.lacking))
 
     async def stop(self) -> None:
         """End the template process; scan processes that are left end with it."""
@@ -73,7 +72,7 @@ class Supply:
                 return await self.make()
             except (ConfigError, ScanError) as error:
                 wait_s = min(max(wait_s * 2, FIRST_BACKOFF_S), MAX_BACKOFF_S)
-                structlog.get_logger().error("scan process does not start", problem=str(error), next_try_s=wait_s)
+                get_logger().error("scan process does not start", problem=str(error), next_try_s=wait_s)
 
     async def _renew(self) -> None:
         async with self._renewing:
