@@ -77,6 +77,8 @@ class Opener:
                 if pdf.missing()
                 else pdf.read_pdf(part, self.settings)
             )
+        if not kind and self.settings.reads("lzma") and _named(part, (".lzma",)):
+            yield iter((unopened(part, "lzma: of a form that is not read"),))
         if self.settings.reads("cms"):
             yield cms.read_declared(part)
         if self.settings.reads("pgp") and pgp.is_pgp(part):
