@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Run = Callable[..., Any]
 
 
@@ -30,3 +32,20 @@ def test_a_plugin_that_is_not_installed_keeps_it_from_starting(run: Run, tmp_pat
     done = run("serve", "-c", "mailward.toml")
     assert done.status == 2
     assert "plugins: plugin 'antivirsu' is not installed; did you mean 'antivirus'?" in done.err
+
+
+@pytest.mark.parametrize(
+    ("listen", "said"),
+    [
+        ('["127.0.0.1:²"]', "gateway.listen = '127.0.0.1:²': is not an address and a port"),
+        ('["127.0.0.1:2525", "127.0.0.1:2525"]', "is an address that gateway.listen has too"),
+    ],
+)
+def test_an_address_that_cannot_be_listened_on_is_a_wrong_configuration(
+    run: Run, tmp_path: Path, listen: str, said: str
+) -> None:
+    (tmp_path / "mailward.toml").write_text(f"plugins = []\n[gateway]\nlisten = {listen}\n")
+    done = run("serve", "-c", "mailward.toml")
+    assert done.status == 2
+    assert said in done.err
+    assert "Traceback" not in done.err

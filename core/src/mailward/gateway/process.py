@@ -100,10 +100,11 @@ def start(link: socket.socket) -> int:
         configure(config.core.log)
         engine = Engine(config, place=Place.GATEWAY, tally=tally)
         who = account(config.core.process.user, config.core.process.group, config.source)
+        plan = plan_of(config, engine)
     except ConfigError as error:
         handshake.say(Faulty(error.source, tuple(error.problems)))
         return EXIT_CONFIG
-    handshake.say(plan_of(config, engine))
+    handshake.say(plan)
     prepare, descriptors = handshake.hear()
     assert isinstance(prepare, Prepare)
     become(who)
