@@ -163,6 +163,24 @@ def test_a_message_in_progress_ends_under_the_old_configuration(gateway: Start, 
     until(lambda: len(up.gateways()) == 1, "the old process to end", story=up.story)
 
 
+def test_who_is_at_the_door_when_a_process_leaves_is_told_so_and_not_let_in(gateway: Start, hop: Hop) -> None:
+    balanced = {"listen": ["127.0.0.1:0"], "proxy_from": ["127.0.0.1"]}
+    up = gateway(hop, listener={"balanced": balanced})
+    with up.client() as busy, up.client() as idle, Client(up.ports[1]) as at_the_door:
+        busy.envelope("halfway@house.example")
+        assert busy.say("DATA").code == 354
+        reconfigure(up, hop, gateway={"hostname": "new.example.test"}, listener={"balanced": balanced})
+        up.running.send_signal(signal.SIGHUP)
+        up.logged("configuration_changed")
+        assert idle.read().code == 421
+        at_the_door.write(b"PROXY TCP4 192.0.2.7 127.0.0.1 4711 25\r\n")
+        told = at_the_door.read()
+        assert (told.code, at_the_door.read().code) == (421, 0), told
+        busy.write(plain(b"all of it\r\n") + b".\r\n")
+        assert busy.read().code == 250
+    assert hop.wait_for("halfway@house.example")
+
+
 def test_mail_that_waits_is_handed_over_at_a_reload(gateway: Start, hop: Hop) -> None:
     hop.answer = lambda verb, argument: "451 4.2.1 Later" if verb == "RCPT" else None
     up = gateway(hop, process=TWO, delivery={"retry_first_s": 2, "retry_max_s": 2})

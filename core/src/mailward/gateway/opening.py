@@ -12,7 +12,7 @@ from mailward.engine.gateway_settings import EarlyTalkers, Protocol, Tls
 from mailward.gateway.clients import look_up
 from mailward.gateway.encryption import encrypt
 from mailward.gateway.identity import BadHeader, Peer, plain_address, read_proxy
-from mailward.gateway.replies import GREETED_EARLY, GREETED_EARLY_FOR_NOW, TOO_MANY_CONNECTIONS, Leave
+from mailward.gateway.replies import GREETED_EARLY, GREETED_EARLY_FOR_NOW, SHUTTING_DOWN, TOO_MANY_CONNECTIONS, Leave
 from mailward.values.envelope import Session
 from mailward.values.reply import Reply
 
@@ -64,14 +64,18 @@ async def _admit(server: Server, *, speaks: bool = True) -> None:
 
 
 async def _enter(server: Server) -> None:
-    closed = server.services.board.refuses_connection()
+    services = server.services
+    closed = services.board.refuses_connection()
     if closed is not None:
         raise server.dismissal(closed.reply, "connect", closed.rule)
     with server.no_hurry():
-        limit = await server.services.doorkeeper.enter(server.peer.ip, server.settings)
+        limit = await services.doorkeeper.enter(server.peer.ip, server.settings)
     if limit:
         raise server.dismissal(TOO_MANY_CONNECTIONS, "connect", limit)
     server.count_in()
+    if services.leaving:
+        # it was accepted before the listening ended; a message that it began now would find nobody to scan it
+        raise Leave(SHUTTING_DOWN)
 
 
 async def welcome(server: Server) -> Reply:

@@ -86,7 +86,9 @@ class Gateway:
     async def drain(self, limit_s: float) -> None:
         """Accept no more, tell idle clients to go, let messages in progress finish for so long; deliver no more."""
         self.listeners.close()
+        self.services.leaving = True
         end = asyncio.get_running_loop().time() + limit_s
+        await asyncio.sleep(_LOOK_S)  # whoever was accepted and is not counted yet is told at the door
         while self.connections and asyncio.get_running_loop().time() < end:
             for connection in tuple(self.connections):
                 await connection.leave()

@@ -94,6 +94,8 @@ class Services:
         self.spool = spool
         self.board = board or Board()
         self.connections: set[Server] = set()
+        self.leaving = False
+        """Whether the process is about to go: nobody is let in any more."""
         self.watch = Watch()
         self.doorkeeper = Doorkeeper(engine.tally)
         self.farewells = Farewells()
