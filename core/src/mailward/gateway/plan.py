@@ -12,6 +12,8 @@ from mailward.engine.config import Config
 from mailward.engine.core_settings import CoreSettings
 from mailward.engine.engine import Engine
 from mailward.gateway.address import Listen
+from mailward.gateway.doorkeeper import MAX_WAITING
+from mailward.gateway.farewell import MAX_FAREWELLS
 from mailward.gateway.link import Levels, Plan, Point
 from mailward.values.errors import ConfigError, Problem
 
@@ -88,6 +90,8 @@ def descriptors_needed(core: CoreSettings) -> int:
     workers = -(-core.scan.workers // core.process.gateways)
     return (
         _OTHER_DESCRIPTORS
+        + MAX_WAITING
+        + MAX_FAREWELLS
         + core.gateway.max_connections * _DESCRIPTORS_OF["connection"]
         + core.delivery.concurrency * _DESCRIPTORS_OF["delivery"]
         + workers * _DESCRIPTORS_OF["worker"]
