@@ -36,6 +36,28 @@ def test_a_file_is_made_changed_and_shrunk(run: Run, tmp_path: Path) -> None:
     assert "was not there" in run("password", "--file", file, "--remove", "bob").out
 
 
+def test_comments_and_order_of_a_file_stay(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.write_text("# people\nzoe:$argon2id$z\n\n# machines\nbob:$argon2id$b\nann:$argon2id$a")
+    assert run("password", "--file", file, "--stdin", "bob", stdin=b"secret\n").status == 0
+    lines = file.read_text().split("\n")
+    assert lines[:4] == ["# people", "zoe:$argon2id$z", "", "# machines"]
+    assert lines[4].startswith("bob:$argon2id$v=")
+    assert lines[5:] == ["ann:$argon2id$a", ""]
+    assert run("password", "--file", file, "--remove", "zoe").status == 0
+    assert run("password", "--file", file, "--stdin", "new", stdin=b"secret\n").status == 0
+    lines = file.read_text().split("\n")
+    assert lines[:3] == ["# people", "", "# machines"]
+    assert lines[5].startswith("new:$argon2id$v=")
+
+
+def test_a_file_without_a_line_may_be_filled(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.touch()
+    assert run("password", "--file", file, "--stdin", "bob", stdin=b"secret\n").status == 0
+    assert file.read_text().startswith("bob:")
+
+
 def test_what_is_no_name_or_no_password_is_refused(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "passwords"
     for name in ("b:b", "#bob", "bob\nann", "bob\u2028", ""):

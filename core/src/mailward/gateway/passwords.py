@@ -80,16 +80,19 @@ class PasswordFile:
 def set_password(file: Path, user: str, secret: str | None) -> bool:
     """Write a user's hash into a password file, or take the user out where it is None; whether he was there.
 
-    The file is replaced as a whole, with mode 0600 where it is new. Raises PasswordError.
+    The file is replaced as a whole, with mode 0600 where it is new; all other lines stay as they are.
+    Raises PasswordError.
     """
     check_user(user)
     try:
-        users = _read(file) if file.exists() else {}
-        was_there = user in users
-        users.pop(user, None)
-        if secret is not None:
-            users[user] = secret
-        _replace(file, "".join(f"{name}:{value}\n" for name, value in sorted(users.items())))
+        was_there = file.exists() and user in _read(file)
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        lines = text.removesuffix("\n").split("\n") if text else []
+        own = [number for number, line in enumerate(lines) if line.startswith(f"{user}:")]
+        at = own[0] if own else len(lines)
+        new = [] if secret is None else [f"{user}:{secret}"]
+        kept = [line for number, line in enumerate(lines) if number not in own]
+        _replace(file, "".join(f"{line}\n" for line in [*kept[:at], *new, *kept[at:]]))
     except (OSError, UnicodeDecodeError) as error:
         raise PasswordError(f"{file}: {error}") from error
     return was_there
