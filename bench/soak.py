@@ -40,7 +40,7 @@ from targets import free_port
 DISK_BYTES = 96 * 1024 * 1024
 CONCURRENCY = 20
 CONFIG = """
-plugins = ["relay", "content", "antivirus"]
+plugins = ["relay", "archives", "content", "antivirus"]
 [gateway]
 listen = ["127.0.0.1:{port}"]
 scan = "{scan}"

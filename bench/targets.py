@@ -91,7 +91,7 @@ def mailward(folder: Path, sink_port: int, gateway: str = "") -> Iterator[Target
     config = folder / "mailward.toml"
     config.write_text(
         f"""
-plugins = ["relay", "content", "antivirus"]
+plugins = ["relay", "archives", "content", "antivirus"]
 [gateway]
 listen = ["127.0.0.1:{port}"]
 hostname = "bench.example"

@@ -2,7 +2,7 @@
 
 Enable it in the configuration by its path; its section is named after the file:
 
-    plugins = ["relay", "content", "antivirus", "./house_rules.py"]
+    plugins = ["relay", "archives", "content", "antivirus", "./house_rules.py"]
 
     [house_rules]
     names = ["payroll*", "salaries-20??.*"]

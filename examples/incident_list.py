@@ -1,7 +1,7 @@
 """An engine of the house: what the incident team has seen is a virus, before any maker of scanners knows it.
 
 The team keeps one line for each finding, the SHA-256 of a file and a name for it. Enable it with
-plugins = ["relay", "content", "antivirus", "./incident_list.py"]
+plugins = ["relay", "archives", "content", "antivirus", "./incident_list.py"]
 """
 
 from __future__ import annotations

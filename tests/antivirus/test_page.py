@@ -33,7 +33,7 @@ def test_an_example_is_a_configuration(example: str, tmp_path: Path) -> None:
     prepared(tmp_path)
     path = tmp_path / "mailward.toml"
     path.write_text(
-        example if example.startswith("plugins") else f'plugins = ["relay", "content", "antivirus"]\n{example}'
+        example if example.startswith("plugins") else f'plugins = ["relay", "archives", "content", "antivirus"]\n{example}'
     )
     assert Engine.from_config(path).policies.default.instances
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,17 @@ def test_what_could_not_be_checked_is_status_3(run: Run, files: Path) -> None:
     assert "encrypted: core.encrypted" in done.out
     assert "verdict: deliver, 1 edit" in done.out
     assert "by content: encrypted" in done.out
+
+
+def test_the_built_in_defaults_open_what_people_send_packed(run: Run, files: Path) -> None:
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("notes.txt")
+        entry.size = 5
+        archive.addfile(entry, io.BytesIO(b"hello"))
+    (files / "packed.eml").write_bytes(attached("notes.tar.gz", tar.getvalue()))
+    done = run("scan", files / "packed.eml")
+    assert (done.status, "notes.txt" in done.out) == (0, True), done.out
 
 
 def test_of_several_files_the_gravest_decides(run: Run, files: Path) -> None:

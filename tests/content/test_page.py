@@ -27,7 +27,7 @@ def rows(heading: str) -> list[list[str]]:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.strip().splitlines()[-1][:40])
 def test_an_example_is_a_configuration(example: str, tmp_path: Path) -> None:
     path = tmp_path / "mailward.toml"
-    head = "" if "plugins" in tomllib.loads(example) else 'plugins = ["relay", "content", "antivirus"]\n'
+    head = "" if "plugins" in tomllib.loads(example) else 'plugins = ["relay", "archives", "content", "antivirus"]\n'
     path.write_text(head + example)
     assert Engine.from_config(path).policies.default.instances
 

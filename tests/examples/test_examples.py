@@ -61,7 +61,7 @@ def test_house_rules_do_what_their_section_says(house: Callable[..., Engine]) ->
 
 def test_the_minimal_configuration_makes_an_engine_with_its_policy() -> None:
     engine = Engine.from_config(EXAMPLES / "minimal.toml")
-    assert [found.name for found in engine.policies.found] == ["relay", "content", "antivirus"]
+    assert [found.name for found in engine.policies.found] == ["relay", "archives", "content", "antivirus"]
     finance = engine.policies.of(Address.parse("a@b.example"), Address.parse("cfo@finance.example.com"))
     assert finance.name == "finance"
 

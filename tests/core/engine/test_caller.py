@@ -342,4 +342,4 @@ def test_a_hook_that_is_cancelled_is_no_failure(engine: Build) -> None:
 
 
 def test_the_built_in_defaults_make_an_engine() -> None:
-    assert [found.name for found in Engine(load_config(None)).policies.found] == ["relay", "content", "antivirus"]
+    assert [found.name for found in Engine(load_config(None)).policies.found] == ["relay", "archives", "content", "antivirus"]

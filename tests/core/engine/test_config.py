@@ -163,7 +163,7 @@ def test_errors_are_sentences_with_file_and_key() -> None:
 
 def test_without_a_file_there_are_defaults() -> None:
     config = load_config(None)
-    assert config.plugins == ("relay", "content", "antivirus")
+    assert config.plugins == ("relay", "archives", "content", "antivirus")
     assert config.core.gateway.listen == ("127.0.0.1:2525",)
     assert config.policies == ()
 

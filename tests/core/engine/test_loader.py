@@ -26,7 +26,7 @@ def test_an_entry_point_is_found_with_its_version() -> None:
 
 
 def test_installed_plugins_are_listed() -> None:
-    assert {"relay", "content", "antivirus"} <= set(available())
+    assert {"relay", "archives", "content", "antivirus"} <= set(available())
 
 
 def test_a_file_is_found_relative_to_the_configuration(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from mailward.values.masks import Masks
 
 DEFAULTS = """\
 # What `mailward serve` runs on when it is given no configuration file.
-plugins = ["relay", "content", "antivirus"]
+plugins = ["relay", "archives", "content", "antivirus"]
 
 [gateway]
 listen = ["127.0.0.1:2525"]
