@@ -342,4 +342,5 @@ def test_a_hook_that_is_cancelled_is_no_failure(engine: Build) -> None:
 
 
 def test_the_built_in_defaults_make_an_engine() -> None:
-    assert [found.name for found in Engine(load_config(None)).policies.found] == ["relay", "archives", "content", "antivirus"]
+    found = Engine(load_config(None)).policies.found
+    assert [one.name for one in found] == ["relay", "archives", "content", "antivirus"]
