@@ -160,6 +160,55 @@ def test_a_connection_that_breaks(make_relay: Any, send: Any, peer: Any, script:
     assert detail in result.detail
 
 
+@pytest.mark.parametrize("refusal", ["500 5.5.1 what", "501 5.5.4 what", "502 5.5.1 what", "503 5.5.1 what", "504 no"])
+def test_a_peer_that_does_not_know_what_it_offers_gets_data(
+    make_relay: Any, send: Any, peer: Any, refusal: str
+) -> None:
+    script = {"BDAT": refusal, "RCPT": lambda line: "550 no" if "c@" in line else "250 yes"}
+    server = peer(extensions=CHUNKING, script=script)
+    results = deliver(server, send, make_relay(), MESSAGE, b"second\r\n", to=THREE)
+    assert [result.status for result in results] == ["delivered", "failed", "delivered"] * 2
+    verbs = [line.split()[0] for line in server.commands]
+    assert verbs == [*_in_chunk(3), *_with_data(3), *_with_data(3)[1:], "QUIT"]
+    assert server.messages[1:] == [MESSAGE, b"second\r\n"]
+    assert server.connections == 2
+
+
+def _in_chunk(recipients: int) -> list[str]:
+    return ["EHLO", "MAIL", *["RCPT"] * recipients, "BDAT"]
+
+
+def _with_data(recipients: int) -> list[str]:
+    return ["EHLO", "MAIL", *["RCPT"] * recipients, "DATA"]
+
+
+@pytest.mark.parametrize("script", [{"MAIL": ["550 no", "250 ok"]}, {"RCPT": ["550 no", "250 ok"]}])
+def test_who_reads_content_as_commands_gets_no_other_message_on_that_connection(
+    make_relay: Any, send: Any, peer: Any, script: Any
+) -> None:
+    server = peer(extensions=CHUNKING, script={**script, "BDAT": "500 what"})
+    results = deliver(server, send, make_relay(), MESSAGE, MESSAGE)
+    assert [result.status for result in results] == ["failed", "delivered"]
+    assert [line.split()[0] for line in server.commands] == [*_in_chunk(1), *_with_data(1), "QUIT"]
+
+
+@pytest.mark.parametrize("answer", [CLOSE, "banana", "354 go on"])
+def test_after_a_chunk_without_answer_other_messages_go_with_data(
+    make_relay: Any, send: Any, peer: Any, answer: str
+) -> None:
+    server = peer(extensions=CHUNKING, script={"BDAT": answer})
+    results = deliver(server, send, make_relay(), MESSAGE, MESSAGE)
+    assert [result.status for result in results] == ["deferred", "delivered"]
+    assert [line.split()[0] for line in server.commands] == [*_in_chunk(1), *_with_data(1), "QUIT"]
+
+
+def test_a_message_that_was_tried_before_goes_with_data(make_relay: Any, send: Any, peer: Any) -> None:
+    server = peer(extensions=CHUNKING)
+    (result,) = deliver(server, send, make_relay(), MESSAGE, attempts=1)
+    assert result.status == "delivered"
+    assert server.commands[3] == "DATA"
+
+
 def test_who_was_refused_stays_so_where_the_connection_breaks(make_relay: Any, send: Any, peer: Any) -> None:
     server = peer(extensions=CHUNKING, script={"RCPT": ["550 no", "250 ok"], "BDAT": CLOSE})
     results = deliver(server, send, make_relay(), MESSAGE, to=THREE)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from mailward import Content, ConversationLog, Delivery, Recipient, Result, Status
+from mailward_relay.chunking import ChunkFailures, Chunking
 from mailward_relay.link import Link
 from mailward_relay.pool import Pool
 from mailward_relay.recording import not_reached, recorded
 from mailward_relay.settings import RelaySettings
 from mailward_relay.suited import Unsuitable, check_fit, seven_bit
-from mailward_relay.transaction import Outcome, Transaction, judge
+from mailward_relay.transaction import ChunkRefusedError, Outcome, Transaction, judge
 from mailward_relay.unreachable import Attempt
 from mailward_relay.wire import LinkError
 
@@ -32,6 +33,7 @@ class SmtpTransport:
         self._monotonic = monotonic
         self._log = log
         self._conversations = conversations
+        self._chunk_failures = ChunkFailures(monotonic)
 
     async def deliver(self, delivery: Delivery) -> list[Result]:
         """One result for each recipient, in their order."""
@@ -55,17 +57,22 @@ class SmtpTransport:
         ]
 
     async def _attempt(self, delivery: Delivery, recipients: tuple[Recipient, ...]) -> list[Outcome]:
-        """One transaction; on a kept connection that turns out to be stale, a second one on a fresh."""
-        try:
-            return await self._transact(delivery, recipients, fresh=False)
-        except _StaleLinkError:
-            pass
-        except LinkError as fault:
-            return self._not_reached(delivery, recipients, fault)
-        try:
-            return await self._transact(delivery, recipients, fresh=True)
-        except LinkError as fault:
-            return self._not_reached(delivery, recipients, fault)
+        """One transaction.
+
+        A second one follows on a fresh connection where a kept one turned out to be stale, and one with DATA
+        where BDAT was not understood.
+        """
+        fresh = False
+        while True:
+            try:
+                return await self._transact(delivery, recipients, fresh=fresh)
+            except ChunkRefusedError as fault:
+                hop = str(delivery.next_hop)
+                self._log.warning("BDAT refused, going on with DATA", next_hop=hop, detail=fault.detail)
+            except _StaleLinkError:
+                fresh = True
+            except LinkError as fault:
+                return self._not_reached(delivery, recipients, fault)
 
     def _not_reached(self, delivery: Delivery, recipients: tuple[Recipient, ...], fault: LinkError) -> list[Outcome]:
         not_reached(self._conversations, delivery, fault)
@@ -86,6 +93,8 @@ class SmtpTransport:
             except Unsuitable as error:
                 refused = judge(error.reply)
                 outcomes = [Outcome(refused.status, refused.reply, error.detail)] * len(recipients)
+            except ChunkRefusedError:
+                raise
             except LinkError as fault:
                 if reused:
                     raise _StaleLinkError(fault.detail, fault.reply) from fault
@@ -95,8 +104,10 @@ class SmtpTransport:
     async def _converse(
         self, delivery: Delivery, recipients: tuple[Recipient, ...], link: Link, content: Content
     ) -> list[Outcome]:
+        wanted = self._settings.chunking and not delivery.message.attempts
+        chunking = Chunking(wanted, delivery.next_hop, self._chunk_failures)
         with recorded(self._conversations, delivery, link):
-            return await Transaction(link, self._settings, delivery.sender, recipients, content).run()
+            return await Transaction(link, self._settings, delivery.sender, recipients, content, chunking).run()
 
 
 class _StaleLinkError(LinkError):

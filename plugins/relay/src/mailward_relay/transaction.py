@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from mailward import Content, Recipient, Reply, Sender, Status
+from mailward_relay.chunking import Chunking
 from mailward_relay.commands import mail_command, rcpt_command, unsendable, wants_utf8
 from mailward_relay.link import Link
 from mailward_relay.settings import RelaySettings
@@ -13,6 +14,13 @@ from mailward_relay.wire import LinkError
 
 CHUNK_BYTES = 65_536
 """Content is read in pieces of this size: the memory that one delivery takes."""
+
+NOT_UNDERSTOOD = frozenset(range(500, 505))
+"""Replies that are about a command, not about a message (RFC 5321 section 4.2.2)."""
+
+
+class ChunkRefusedError(LinkError):
+    """The peer offers CHUNKING and does not know BDAT; it does not have the message."""
 
 
 @frozen
@@ -58,11 +66,18 @@ class Transaction:
 
     A small message goes in one chunk, together with the commands, where the peer takes that: one round
     trip instead of two. There the line is drawn at the reply to MAIL: a peer that did not even give that
-    was gone when it was spoken to, as kept connections are.
+    was gone when it was spoken to, as kept connections are. A peer that does not know what it has offered
+    makes `run` raise ChunkRefusedError: nobody has the message, and it can go with DATA.
     """
 
     def __init__(
-        self, link: Link, settings: RelaySettings, sender: Sender, recipients: tuple[Recipient, ...], content: Content
+        self,
+        link: Link,
+        settings: RelaySettings,
+        sender: Sender,
+        recipients: tuple[Recipient, ...],
+        content: Content,
+        chunking: Chunking,
     ) -> None:
         self._link = link
         self._wire = link.wire
@@ -70,10 +85,9 @@ class Transaction:
         self._sender = sender
         self._recipients = recipients
         self._content = content
+        self._chunking = chunking
         self._pipelined = "pipelining" in link.extensions
-        # LMTP servers that know CHUNKING are few, and near: nothing is to be gained there.
-        knows_chunks = self._pipelined and "chunking" in link.extensions and not link.lmtp
-        self._at_once = settings.chunking and knows_chunks and content.size_bytes <= CHUNK_BYTES
+        self._at_once = content.size_bytes <= CHUNK_BYTES and chunking.suits(link)
 
     async def run(self) -> list[Outcome]:
         """The outcome for each recipient, in their order."""
@@ -126,9 +140,12 @@ class Transaction:
         except LinkError as fault:
             if fault.reply is not None and len(outcomes) < len(rcpts):
                 raise  # it has said that it goes, and takes nothing any more
+            self._chunking.failed()
             lost = self._lost(fault, 1)[0]
             missing = [lost] * (len(rcpts) - len(outcomes))
             return [lost if one.status is Status.DELIVERED else one for one in outcomes] + missing
+        accepted = answer.status is Status.DELIVERED and any(one.status is Status.DELIVERED for one in outcomes)
+        self._check_understood(reply, accepted=accepted)
         final = judge(reply)
         # what a refused chunk leaves behind is for RSET (RFC 3030 section 2)
         self._link.dirty = final.status is not Status.DELIVERED
@@ -137,6 +154,21 @@ class Transaction:
         if answer.status is not Status.DELIVERED:
             return [answer] * len(rcpts)
         return [final if one.status is Status.DELIVERED else one for one in outcomes]
+
+    def _check_understood(self, reply: Reply, *, accepted: bool) -> None:
+        """Raise ChunkRefusedError where a reply to BDAT says that the peer does not know it.
+
+        Whoever does not may take the content for commands and answer each line: the link is cut then, else
+        the next message would read these replies. 503 is also what BDAT gets that no recipient is left for.
+        """
+        if reply.code // 100 != 3 and reply.code not in NOT_UNDERSTOOD:
+            return
+        if not accepted and reply.code == 503:
+            return
+        self._chunking.failed()
+        self._wire.abort()
+        if accepted and reply.code in NOT_UNDERSTOOD:
+            raise ChunkRefusedError(f"{self._link.peer} offers CHUNKING and answered {reply.code} to BDAT", reply)
 
     async def _ask(self, command: bytes, timeout_s: float) -> Reply:
         """The reply to a command, which is sent now unless it was pipelined."""
