@@ -86,6 +86,7 @@ def test_types_in_words(kind: Any, words: str) -> None:
         (1.5, float, "1.5"),
         ('say "x"', str, '"say \\"x\\""'),
         (Path("a/b"), Path, '"a/b"'),
+        (Path(), Path, '""'),
         (ByteSize(50 * 1024**2), ByteSize, '"50 MB"'),
         (ByteSize(1000), ByteSize, "1000"),
         (Seconds(300.0), Seconds, '"5 min"'),

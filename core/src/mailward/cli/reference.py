@@ -23,6 +23,7 @@ from mailward.hooks.markers import HookInfo
 from mailward.hooks.plugin import settings_type
 from mailward.hooks.settings import is_settings
 from mailward.hooks.specs import Specs, hooks, specification
+from mailward.values import event as events
 from mailward.values.action import ACTIONS, MESSAGE_ACTIONS
 
 _NOTICE = "<!-- Generated: python -m mailward.cli.reference {page} > docs/{page}.md -->\n"
@@ -81,7 +82,21 @@ def hooks_page() -> str:
     ]
     for info in hooks():
         lines.extend(_hook(info))
+    lines.extend(_events())
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _events() -> Iterator[str]:
+    yield "## Events\n"
+    yield "What the hook `event` is told. Each has `at` besides, in Unix seconds, and is a log line of this name."
+    yield "What to do about those that are alarms is told in [operations.md](operations.md#alarms).\n"
+    yield "| name | class | fields | what happened |\n|---|---|---|---|"
+    for kind in vars(events).values():
+        if isinstance(kind, type) and issubclass(kind, events.Event) and kind is not events.Event:
+            fields = ", ".join(f"`{field.name}`" for field in attrs.fields(kind) if field.name != "at")
+            what = " ".join((inspect.getdoc(kind) or "").split())
+            yield f"| `{kind.name}` | `{kind.__name__}` | {fields} | {_cell(what)} |"
+    yield ""
 
 
 def _specs_doc() -> tuple[str, str, str]:
@@ -96,7 +111,7 @@ def _cell(words: str) -> str:
 
 
 def _default(setting: Setting) -> str:
-    spoken = setting.default.startswith(("the ", "("))
+    spoken = setting.default.startswith(("the ", "twice ", "("))
     if len(setting.default) > MAX_DEFAULT_CHARS:
         return f"`{setting.default[:MAX_DEFAULT_CHARS]}`…"
     return setting.default if spoken else f"`{setting.default}`"
@@ -126,7 +141,7 @@ def settings_page() -> str:
         summary = (inspect.getdoc(kind) or "").partition("\n\n")[0].partition(": ")[
             2
         ] or "What one message may unfold into."
-        lines += [f"## [{section.name}]\n", f"{summary[0].upper()}{summary[1:]}\n", _rows(settings_of(kind))]
+        lines += [f"## [{section.name}]\n", f"{_cell(summary[0].upper() + summary[1:])}\n", _rows(settings_of(kind))]
     lines += ["## Keys of every plugin's section\n", _rows(settings_of(CommonSettings))]
     lines += [*_policies(), *_actions()]
     return "\n".join(lines).rstrip() + "\n"

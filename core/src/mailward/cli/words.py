@@ -133,6 +133,8 @@ def toml(value: Any, kind: Any = None) -> str:
             return json.dumps(value.value)
         case int() | float():
             return f"{value:g}" if isinstance(value, float) else str(value)
+        case Path() if value == Path():
+            return '""'
         case Secret():
             return '""' if not value else '"********"'
         case Action():
