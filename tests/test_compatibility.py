@@ -35,6 +35,15 @@ SECTIONS: dict[str, set[str]] = {
     | numbered("SMS-CONT", 1, 2, 3, 4, 5, 6)
     | numbered("SMS-RULE", 1, 2, 3, 4, 5, 6)
     | {"SMS-SET-05", "KAV-SCN-06", "SAV-AV-08", "SMS-SCAN-02"},
+    "Antivirus": numbered("SAV-AV", 1, 2, 3, 4, 5, 6, 7)
+    | numbered("SMS-AV", 1, 2, 3, 4, 5, 6)
+    | numbered("SAV-QTN", 1, 2)
+    | numbered("KAV-SCN", 1, 2, 3, 4, 7, 8)
+    | numbered("KAV-ACT", 1, 2, 3, 4, 5)
+    | numbered("KAV-ICH", 1, 2)
+    | numbered("IMA-UPD", 1, 2)
+    | numbered("IMA-ACT", 4, 7)
+    | {"SMS-SCAN-01", "SAV-OUT-01", "KAV-TST-02", "SAV-DEF-06", "KAV-UPD-04"},
     "Queue": numbered("SAV-Q", 1, 2, 3, 4, 5, 6)
     | numbered("SMS-FLOW", 2, 3, 4, 5, 6, 7, 9)
     | {"SAV-DLV-01", "SAV-CON-03", "SAV-PIPE-04", "SAV-PIPE-06", "KAV-QUE-01", "KAV-MGT-01", "KAV-GRP-05"},

@@ -18,7 +18,7 @@ import pytest
 from mailward import Address, Context, Deliver, Engine, Envelope, Hold, Recipient
 from mailward.cli import check, checks
 from mailward.cli.main import cli
-from mailward.engine.config import parse_config
+from mailward.engine.config import DEFAULTS, parse_config
 from mailward.gateway import session
 from mailward.mime import apply
 
@@ -104,6 +104,11 @@ def mail(filename: str, content: bytes) -> bytes:
         + content
         + b"\r\n--x--\r\n"
     )
+
+
+def test_the_readme_names_the_plugins_of_the_built_in_defaults() -> None:
+    start = (ROOT / "README.md").read_text("utf-8").partition("## Run it")[2].partition("\n## ")[0]
+    assert tuple(re.findall(r"`(\w+)`", start)) == parse_config(DEFAULTS, "defaults", ROOT).plugins
 
 
 def test_the_readme_counts_the_names_that_are_taken_out(tmp_path: Path) -> None:
