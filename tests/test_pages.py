@@ -15,10 +15,25 @@ import attrs
 import click
 import pytest
 
-from mailward import Address, Context, Deliver, Engine, Envelope, Hold, Recipient
+from mailward import (
+    Address,
+    Context,
+    Deliver,
+    Drop,
+    Engine,
+    Envelope,
+    Finding,
+    Hold,
+    Kind,
+    Quarantine,
+    Recipient,
+    Reject,
+)
 from mailward.cli import check, checks
 from mailward.cli.main import cli
 from mailward.engine.config import DEFAULTS, parse_config
+from mailward.engine.core_settings import DispositionSettings
+from mailward.engine.merge import default_action
 from mailward.gateway import session
 from mailward.mime import apply
 
@@ -172,6 +187,22 @@ def test_every_extension_that_is_offered_is_on_the_page_about_receiving() -> Non
     assert {"SIZE", "DSN", "PIPECONNECT", "XCLIENT", "HELP"} <= offered
     page = (ROOT / "docs" / "smtp.md").read_text("utf-8").partition("## What is offered")[2].partition("\n## ")[0]
     assert sorted(offered - set(re.findall(r"\w+", page))) == []
+
+
+def test_every_kind_of_finding_is_told_to_authors_of_plugins_with_its_default() -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+    table = page.partition("| `Kind` |")[2].partition("\n\n")[0]
+    told = {
+        Kind[name]: row[2]
+        for row in (line.strip("| ").split(" | ") for line in table.splitlines()[2:])
+        for name in re.findall(r"`([A-Z]+)`", row[0])
+    }
+    assert told.keys() == set(Kind)
+    settings = DispositionSettings(infected=Drop(), unchecked=Hold(), limit=Reject(), ambiguous=Quarantine())
+    for kind, default in told.items():
+        action = default_action(Finding(kind, "core", "rule"), settings)
+        named = re.match(r"`(\w+)` of `\[disposition\]`", default)
+        assert action == (getattr(settings, named[1]) if named else None)
 
 
 def test_everything_in_the_context_is_told_to_authors_of_plugins() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import mailward_content
 from mailward import Engine
 from mailward_content import words
 from mailward_content.texts import Place
@@ -47,6 +48,14 @@ def test_the_subjects_of_the_page(content: Any, mails: Any, pattern: str, good: 
 def test_the_rules_of_the_page(content: Any, mails: Any, rule: str, text: str, violated: str) -> None:
     copy = content(mails.plain(text.encode()), f"rules.one = {{ when = '{rule}' }}")
     assert copy.clean is (violated == "no")
+
+
+def test_every_rule_of_a_finding_is_on_the_page() -> None:
+    sources = "".join(path.read_text("utf-8") for path in Path(mailward_content.__file__).parent.glob("*.py"))
+    rules = set(re.findall(r'Hit\("(\w+)"', sources)) | set(re.findall(r'PartMasks\(\s*"(\w+)"', sources))
+    assert {"size", "limit", "file_name", "file_type"} <= rules
+    told = {name for row in rows("| kind | rule | name | detail |") for name in re.findall(r"\w+", row[1])}
+    assert rules - told == set()
 
 
 def test_every_place_and_every_tag_is_on_the_page() -> None:

@@ -74,7 +74,7 @@ class DispositionSettings:
     """``[disposition]``: what happens where no plugin's setting says it. Can be overridden in a policy."""
 
     infected: Action = setting(Drop(), help="an infection that its finder gave no action")
-    unchecked: Action = setting(Hold(), help="content that could not be checked")
+    unchecked: Action = setting(Hold(), help="content that could not be checked, and encrypted content")
     limit: Action = setting(Drop(), help="content over a container limit (SMS-CONT-04)")
     ambiguous: Action = setting(Hold(), help="structure that mail clients read differently")
 
