@@ -267,6 +267,15 @@ def test_plugins_say_what_they_depend_on(checked: Checked, tmp_path: Path) -> No
     assert (rows["house: list"]["health"], rows["house: list"]["advice"]) == ("failure", "write it")
 
 
+def test_what_a_plugin_says_for_each_policy_is_shown_once(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mailward.toml").write_text(
+        "plugins = ['antivirus']\n[gateway]\nlisten = ['127.0.0.1:0']\n[dns]\ntimeout_s = 0.1\n"
+        "[policy.finance]\nrecipients = ['*@finance.example']\nantivirus.on_infected = ['reject']\n"
+    )
+    rows = run("check", "-c", "mailward.toml", "--json").json["checks"]
+    assert [row["name"] for row in rows if row["plugin"] == "antivirus"] == ["loads", "signatures"]
+
+
 def test_a_method_that_looks_like_a_hook_is_a_wrong_configuration(run: Run, tmp_path: Path) -> None:
     (tmp_path / "house.py").write_text(HOUSE + "\n    def scan_part(self, part):\n        return None\n")
     (tmp_path / "mailward.toml").write_text("plugins = ['./house.py']\n[dns]\ntimeout_s = 0.1\n")

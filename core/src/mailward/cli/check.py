@@ -108,7 +108,7 @@ async def _checks(config: Config) -> list[Check]:
     rows += [*control_folder(config), privileges(config), descriptors(config.core)]
     async with engine:
         rows += [await _postmaster(engine), *await engine.check()]
-    return rows
+    return list(dict.fromkeys(rows))  # a plugin has an instance for each policy that sets it otherwise
 
 
 def _plugins(engine: Engine) -> Iterator[Check]:
