@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,18 @@ def test_every_module_of_the_gateway_has_a_row() -> None:
     tables = PAGE.partition("| module of `gateway` |")[2].partition("\n## ")[0]
     rows = "".join(line for line in tables.splitlines() if line.startswith("|") and "module of" not in line)
     assert sorted(set(re.findall(r"`(\w+)`", rows)) - modules) == []
+
+
+def test_every_library_that_is_needed_has_a_row() -> None:
+    needed: set[str] = set()
+    for file in (ROOT / "core" / "pyproject.toml", *(ROOT / "plugins").glob("*/pyproject.toml")):
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        for one in (*project["dependencies"], *chain(*project.get("optional-dependencies", {}).values())):
+            needed.update(re.findall(r"^[\w.-]+", one))
+    rows = PAGE.partition("\n## Dependencies\n")[2].partition("\n\nEach is pinned")[0]
+    told = set(re.findall(r"[\w.-]+", " ".join(re.findall(r"^\| ([^|]+) \|", rows, re.MULTILINE))))
+    assert {"attrs", "yara-x"} <= needed
+    assert sorted(name for name in needed - told if not name.startswith("mailward")) == []
 
 
 @pytest.mark.parametrize("path", NAMED)
