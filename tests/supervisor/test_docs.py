@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -35,6 +37,24 @@ def test_every_event_of_the_program_is_explained_and_every_one_explained_exists(
     explained = set(re.findall(r"^\| `(\w+)`", ALARMS, re.MULTILINE))
     known = {kind.name for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)}
     assert explained == known - {"event"} - COURSE_OF_THINGS
+
+
+def said(tree: ast.Module) -> Iterator[str]:
+    """The texts that a module logs as warnings and errors."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="warning" | "error" | "exception"), args=[ast.Constant(value=str(text)), *_]
+            ):
+                yield text
+
+
+def test_every_warning_of_the_core_that_is_no_event_is_explained() -> None:
+    section = PAGE.partition("\n## Other lines of the log\n")[2].partition("\n## ")[0]
+    rows = " ".join(re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE))
+    told = set(re.findall("`(.*?)`", rows))
+    sources = (ROOT / "core" / "src" / "mailward").rglob("*.py")
+    assert told == {text for path in sources for text in said(ast.parse(path.read_text(encoding="utf-8")))}
 
 
 def test_every_setting_that_is_named_exists() -> None:
