@@ -16,8 +16,11 @@ from mailward.scan.protocol import Setup
 from mailward.scan.remote.servers import Servers
 
 ORDERS = '''
-import ctypes, os, pathlib, resource, socket, threading, time
+import asyncio, contextlib, ctypes, os, pathlib, resource, socket, stat, threading, time
 from mailward import Custom, Kind, Plugin, hookimpl
+from mailward.scan.protocol import Answer, frame
+from mailward.scan.suspects import held
+from mailward.values.wire import dump
 
 KEPT = []
 HERE = pathlib.Path(__file__).parent
@@ -62,6 +65,25 @@ class Orders(Plugin):
         if not (HERE / name).exists():
             (HERE / name).touch()
             function()
+
+    def leave_a_task(self):
+        """Leave something running that does not let itself be ended."""
+
+        async def stays():
+            while True:
+                with contextlib.suppress(BaseException):
+                    await asyncio.sleep(60)
+
+        KEPT.append(asyncio.get_running_loop().create_task(stays()))
+
+    def twice(self):
+        """Answer in the place of the process, which then answers a second time."""
+        self.wait("go")
+        answer = frame(dump(Answer(held(self.scan.envelope, 3, "made up"))))
+        for number in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                if stat.S_ISSOCK(os.fstat(int(number)).st_mode):
+                    os.write(int(number), answer)
 
     def emit(self):
         self.context.emit(Custom(plugin="orders", rule="told", fields=(("id", self.scan.envelope.id),)))

@@ -188,6 +188,44 @@ def test_messages_wait_in_line_and_are_served_in_order(pool: Start) -> None:
     asyncio.run(main())
 
 
+def test_an_answer_that_nobody_waits_for_is_not_taken_for_the_next_messages(pool: Start) -> None:
+    async def main() -> None:
+        async with pool("workers = 1\nsessions = 1") as run:
+            first = asyncio.create_task(run.judge("self.twice()"))
+            await until((run.folder / "go.begun").exists, "the first scan")
+            second = asyncio.create_task(run.answer("'the second'"))
+            await until(lambda: run.pool.stats().waiting == 1, "a message in line")
+            (run.folder / "go").touch()
+            assert held(await first)
+            assert await second == "'the second'"
+            (death,) = run.of(WorkerDied)
+            assert "does not belong" in death.reason
+
+    asyncio.run(main())
+
+
+def test_the_child_of_a_plugin_that_forks_does_not_answer(pool: Start) -> None:
+    async def main() -> None:
+        async with pool("workers = 1") as run:
+            assert int(await run.answer("os.fork()")) > 0
+            for n in range(20):
+                assert await run.answer(f"{n}") == str(n)
+            assert run.pool.stats().deaths == 0
+
+    asyncio.run(main())
+
+
+def test_a_recipient_that_is_named_twice_is_judged_twice(pool: Start) -> None:
+    async def main() -> None:
+        async with pool() as run:
+            message = attrs.evolve(envelope("m"), recipients=envelope("m").recipients * 2)
+            raw = b"Subject: 1\r\n\r\n"
+            verdict = await run.pool.judge(message, len(raw), raw, None)
+            assert [copy.recipients for copy in verdict.copies] == [message.recipients]
+
+    asyncio.run(main())
+
+
 def test_a_full_line_turns_away_at_once_and_load_is_told_once(pool: Start) -> None:
     async def main() -> None:
         async with pool("workers = 1\nsessions = 1\nmax_waiting = 3\nload_threshold = 1") as run:
@@ -249,6 +287,20 @@ def test_worn_processes_are_replaced(pool: Start, scan: str, order: str) -> None
             stats = run.pool.stats()
             assert stats.recycled >= 1
             assert stats.deaths == 0
+
+    asyncio.run(main())
+
+
+def test_a_worn_process_that_does_not_end_is_ended(pool: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailward.scan.crew.FAREWELL_S", 0.3)
+
+    async def main() -> None:
+        async with pool("workers = 1\nrecycle_after = 1") as run:
+            (before,) = run.pool.pids
+            await run.judge("self.leave_a_task()")
+            await until(lambda: not Path(f"/proc/{before}").exists(), "the end of the process")
+            assert await run.answer("1") == "1"
+            assert run.pool.stats().deaths == 0
 
     asyncio.run(main())
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from attrs import evolve
 
 from mailward import Copy, Deliver, Event, ScanServerBack, ScanServerLost, Suspect, Verdict
 from mailward.engine.config import Config, parse_config
@@ -105,6 +106,18 @@ def test_messages_of_all_sizes_are_judged_there(pool: Start, serve) -> None:
             assert there.pool.stats().judged == 8
             stats = run.pool.stats()
             assert (stats.judged, stats.remote, stats.remote_failures) == (8, 8, 0)
+            assert not run.events
+
+    asyncio.run(main())
+
+
+def test_a_recipient_that_is_named_twice_costs_no_server(pool: Start, serve) -> None:
+    async def main() -> None:
+        async with serve() as there, pool(asking(there.name)) as run:
+            raw = b"Subject: 1\r\n\r\n"
+            message = evolve(envelope("m"), recipients=envelope("m").recipients * 2)
+            verdict = await run.pool.judge(message, len(raw), raw, None)
+            assert [copy.recipients for copy in verdict.copies] == [message.recipients]
             assert not run.events
 
     asyncio.run(main())

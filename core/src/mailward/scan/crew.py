@@ -33,6 +33,8 @@ from mailward.values.event import Event, LoadExceeded, WorkerDied
 GRACE_S = 2.0
 """What a process may be late before it is ended: it gives up by itself at the deadline, where it can."""
 TICK_S = 0.25
+FAREWELL_S = 30.0
+"""What a process that is replaced may take to stop its plugins."""
 
 
 class Crew:
@@ -193,13 +195,19 @@ class Crew:
 
     def _retire(self, process: Process) -> None:
         self._leaving.add(process)
-        process.close()
+        process.dismiss()
         self._later(self._farewell(process))
         self._fill()
 
     async def _farewell(self, process: Process) -> None:
-        await process.forge.end_of(process.pid)
-        self._leaving.discard(process)
+        """See that it ends: what a plugin left running in it may keep it for ever."""
+        try:
+            if not await process.forge.ended(process.pid, FAREWELL_S):
+                get_logger().warning("scan process ended by force: it did not end by itself", pid=process.pid)
+                process.kill()
+        finally:
+            process.close()
+            self._leaving.discard(process)
 
     def _fill(self) -> None:
         """Bring the workers to their number."""

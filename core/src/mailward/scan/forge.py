@@ -131,13 +131,21 @@ class Forge:
         end = self._ends.get(pid)
         if end is None:
             return ""
-        try:
-            async with asyncio.timeout(GRACE_S):
-                status = await asyncio.shield(end)
-        except TimeoutError:
+        if not await self.ended(pid, GRACE_S):
             return "it has not ended yet"
-        self._ends.pop(pid, None)
-        return "" if status == _GONE else in_words(status)
+        return "" if end.result() == _GONE else in_words(end.result())
+
+    async def ended(self, pid: int, within_s: float) -> bool:
+        """Wait for a scan process to end; whether it did. One that has ended is forgotten."""
+        end = self._ends.get(pid)
+        if end is not None:
+            try:
+                async with asyncio.timeout(within_s):
+                    await asyncio.shield(end)
+            except TimeoutError:
+                return False
+            self._ends.pop(pid, None)
+        return True
 
     async def stop(self) -> None:
         """Let the template process end; scan processes that are left end with it."""

@@ -96,12 +96,19 @@ class Process:
         self._birth.kill()
         self.close()
 
-    def close(self) -> None:
-        """Close the connection: a process without a job ends by itself then."""
-        if self._open:
-            self._open = False
+    def dismiss(self) -> None:
+        """Close the connection: a process without a job ends by itself then. `kill` it where it does not."""
+        if self._open and not self._told:
+            self._told = True  # from now on it has nothing to say
             self._loop.remove_reader(self._birth.connection)
             self._loop.remove_writer(self._birth.connection)
+            self._birth.connection.close()
+
+    def close(self) -> None:
+        """Give up all that is held of it; without a job it ends by itself."""
+        self.dismiss()
+        if self._open:
+            self._open = False
             self._birth.close()
 
     def _sent(self, parts: list[memoryview], count: int) -> None:
@@ -143,14 +150,14 @@ class Process:
         elif self.ticket is None:
             raise ScanError(PROTOCOL, "an answer that nobody asked for")
         else:
-            self._owner.answered(self, load(json, Answer))
+            answer = load(json, Answer)
+            self.ticket.check(answer)
+            self._owner.answered(self, answer)
 
     def _over(self, error: ScanError) -> None:
         if self._told or not self._open:
             return
-        self._told = True
-        self._loop.remove_reader(self._birth.connection)
-        self._loop.remove_writer(self._birth.connection)
+        self.dismiss()
         if self._ready.done():
             self._owner.ended(self, error)
         else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from time import monotonic
 
+from mailward.scan.codes import PROTOCOL
 from mailward.scan.content import Content
 from mailward.scan.protocol import Answer, Job
 from mailward.values.envelope import Envelope
+from mailward.values.errors import ScanError
 from mailward.values.wire import dump
 
 
@@ -31,6 +34,17 @@ class Ticket:
     def left_s(self) -> float:
         """The time that is left, never less than nothing."""
         return max(self.deadline_at - monotonic(), 0.0)
+
+    def check(self, answer: Answer) -> None:
+        """Raise ScanError where an answer cannot be one to this message: of another, or not for all its recipients."""
+        verdict = answer.verdict
+        if verdict is None:
+            sound = bool(answer.reason) and answer.crashes >= 0
+        else:
+            judged = Counter(recipient for copy in verdict.copies for recipient in copy.recipients)
+            sound = verdict.id == self.envelope.id and judged == Counter(self.envelope.recipients)
+        if not sound:
+            raise ScanError(PROTOCOL, "the answer does not belong to the message")
 
     def job(self) -> bytes:
         """The JSON of the request."""

@@ -7,6 +7,7 @@ with one.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections import deque
@@ -41,6 +42,7 @@ class Worker:
         self._jobs: deque[tuple[bytes, bytes] | None] = deque()
         self._arrival: asyncio.Future[None] | None = None
         self._file = -1
+        self._pid = os.getpid()
         self._events: list[Custom] = []
         self._served = 0
         scan = engine.config.core.scan
@@ -61,7 +63,10 @@ class Worker:
         await self._send(dump(Ready()))
         while (job := await self._next()) is not None:
             self._cpu.renew()
-            await self._send(dump(await self._answer(*job)))
+            answer = await self._answer(*job)
+            if os.getpid() != self._pid:  # a plugin forked, and its child came back: the socket is its parent's
+                os._exit(1)
+            await self._send(dump(answer))
         loop.remove_reader(self._socket)
         await self._engine.stop()
         return 0

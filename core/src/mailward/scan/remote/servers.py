@@ -14,7 +14,6 @@ from mailward.scan.remote.key import Key
 from mailward.scan.remote.link import Link, Terms
 from mailward.scan.template import identity
 from mailward.scan.ticket import Ticket
-from mailward.values.decision import Verdict
 from mailward.values.endpoint import Endpoint
 from mailward.values.errors import ScanError
 from mailward.values.event import Event, ScanServerBack, ScanServerLost
@@ -79,7 +78,7 @@ class Server:
     async def _over(self, link: Link, ticket: Ticket) -> Answer:
         try:
             answer = await link.scan(ticket, self._terms, ticket.crashes)
-            _check(answer, ticket)
+            ticket.check(answer)
         except BaseException:
             link.abort()
             raise
@@ -186,16 +185,3 @@ class Servers:
         """Hang up."""
         for server in self._servers:
             server.close()
-
-
-def _check(answer: Answer, ticket: Ticket) -> None:
-    """Raise ScanError where an answer cannot be one to this message."""
-    verdict: Verdict | None = answer.verdict
-    asked = set(ticket.envelope.recipients)
-    if verdict is None:
-        sound = bool(answer.reason) and answer.crashes >= 0
-    else:
-        judged = [recipient for copy in verdict.copies for recipient in copy.recipients]
-        sound = verdict.id == ticket.envelope.id and len(judged) == len(asked) and set(judged) == asked
-    if not sound:
-        raise ScanError("protocol", "the answer does not belong to the message")
