@@ -125,6 +125,12 @@ def test_processes_share_one_file(tmp_path: Path) -> None:
     assert sum(report is not None for report in found) > 500
 
 
+def test_the_whole_file_has_its_place_on_the_disk_so_that_writing_to_it_never_lacks_any(tmp_path: Path) -> None:
+    path = tmp_path / "cache"
+    ScanCache.open(path, 1024 * 1024)
+    assert path.stat().st_blocks * 512 >= path.stat().st_size > 1024 * 1024
+
+
 @pytest.mark.parametrize("damage", [b"", b"x", b"x" * 5000, os.urandom(SIZE + 4096)])
 def test_a_file_that_is_no_cache_is_made_anew(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "cache"

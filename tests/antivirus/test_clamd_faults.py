@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,40 @@ def test_what_is_no_answer_is_unchecked(handler: Handler, content: bytes, fault:
     report = scanned(handler, content)
     assert (report.status, report.fault) == (ScanStatus.ERROR, fault)
     assert report.detail
+
+
+@pytest.mark.parametrize("first", [b"1: stream: OK\0stream: OK\0", b"1: stream: OK\02: stream: OK\0"])
+def test_an_answer_too_many_is_not_one_to_the_next_content(first: bytes) -> None:
+    async def run() -> tuple[Report, Report]:
+        replies = iter((first, b"X: stream: Evil FOUND\0"))
+
+        talks: list[asyncio.Task[None] | None] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            talks.append(asyncio.current_task())
+            number = 0
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                await reader.readuntil(b"\0")
+                while await reader.readuntil(b"\0"):
+                    await content_of(reader)
+                    number += 1
+                    writer.write(next(replies).replace(b"X", b"%d" % number))
+            writer.transport.abort()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        clamd = ClamdServer(ClamdAddress(host="127.0.0.1", port=server.sockets[0].getsockname()[1]), timeout_s=20)
+        reports = await clamd.scan(leaf(b"harmless")), await clamd.scan(leaf(b"evil"))
+        clamd.close()
+        server.close()
+        await asyncio.gather(*filter(None, talks))
+        return reports
+
+    assert [report.name for report in asyncio.run(run())] == ["", "Evil"]
+
+
+def test_an_answer_without_its_number_is_not_clear() -> None:
+    report = scanned(answering(b"stream: OK\0"))
+    assert (report.status, report.fault) == (ScanStatus.ERROR, Fault.SCANNER)
 
 
 def test_an_ok_before_the_content_was_sent_is_not_believed() -> None:

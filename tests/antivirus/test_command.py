@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import stat
 import sys
 import time
@@ -15,6 +17,7 @@ from mailward import Context, Kind, Message, Part
 from mailward_antivirus import Fault, Report, ScanStatus
 from mailward_antivirus.command import Command, virus_in
 from mailward_antivirus.command_settings import CommandSettings
+from mailward_antivirus.work_folder import WorkFolders
 
 CODES = {"0": ScanStatus.CLEAR, "1": ScanStatus.INFECTED, "3": ScanStatus.PROTECTED, "4": ScanStatus.ERROR}
 
@@ -114,6 +117,41 @@ def test_the_file_is_private_has_a_random_name_and_is_gone_afterwards(scanner: A
     work = tmp_path / "state/plugins/antivirus/work"
     assert stat.S_IMODE(work.stat().st_mode) == 0o700
     assert list(work.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_in_use_stays(scanner: Any, tmp_path: Path) -> None:
+    work = WorkFolders(tmp_path / "state/plugins/antivirus/work")
+    command = scanner("sys.exit(0)")
+    assert scanned(command) == Report()
+    with work.one() as used:
+        for folder in (used, work.root / "left", work.root / "young"):
+            folder.mkdir(exist_ok=True)
+            (folder / "content").write_bytes(b"x")
+            if folder.name != "young":
+                os.utime(folder, (1, 1))
+        assert scanned(scanner("sys.exit(0)")) == Report()
+        assert {folder.name for folder in work.root.iterdir()} == {used.name, "young"}
+    assert {folder.name for folder in work.root.iterdir()} == {"young"}
+
+
+def test_a_child_that_leaves_the_session_and_holds_the_output_keeps_nobody_waiting(
+    scanner: Any, tmp_path: Path
+) -> None:
+    program = (
+        "import subprocess\nchild = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\nchild.wait()"
+    )
+
+    async def run() -> Report:
+        async with asyncio.timeout(60):
+            return await scanner(program, timeout_s=3.0).scan(leaf(b"x"))
+
+    try:
+        report = asyncio.run(run())
+        assert (report.status, report.fault) == (ScanStatus.ERROR, Fault.CONTENT)
+        assert "no answer within 3 s" in report.detail
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_the_version_command_says_what_answers_are_kept_for(scanner: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -13,6 +14,7 @@ from mailward import Message, Part
 from mailward_antivirus import Fault, Report, ScanStatus
 from mailward_antivirus.icap import IcapServer
 from mailward_antivirus.icap_message import Answer, Head, IcapAddress, IcapError, judge, read_head
+from mailward_antivirus.remote import Remote
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OPTIONS = b'ICAP/1.0 200 OK\r\nMethods: RESPMOD\r\nISTag: "1"\r\nPreview: 4\r\nEncapsulated: null-body=0\r\n\r\n'
@@ -188,6 +190,65 @@ def test_other_content_without_a_reason_is_suspicious(http: bytes) -> None:
 
 def test_the_same_content_under_an_error_page_is_not_clear() -> None:
     assert scanned(answering(modified(b"harmless", http=b"HTTP/1.1 403 No\r\n\r\n"))).status is ScanStatus.SUSPICIOUS
+
+
+@pytest.mark.parametrize(
+    "first", [CLEAR + CLEAR, modified(CLEAR).replace(b" 200 OK", b" 500 Broken", 1), modified(b"harmless") + CLEAR]
+)
+def test_an_answer_too_many_is_not_one_to_the_next_content(first: bytes) -> None:
+    async def run() -> str:
+        replies = iter((first, modified(b"", b"X-Virus-ID: Evil")))
+
+        talks: list[asyncio.Task[None] | None] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            talks.append(asyncio.current_task())
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while head := await reader.readuntil(b"\r\n\r\n"):
+                    if head.startswith(b"OPTIONS"):
+                        writer.write(OPTIONS)
+                        continue
+                    await reader.readuntil(b"\r\n\r\n")
+                    await reader.readuntil(b"\r\n\r\n")
+                    await content_of(reader)
+                    writer.write(next(replies))
+            writer.transport.abort()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        icap = IcapServer(IcapAddress.parse(f"icap://127.0.0.1:{port}/x"), timeout_s=20)
+        await icap.scan(leaf(b"harmless"))
+        report = await icap.scan(leaf(b"evil"))
+        icap.close()
+        server.close()
+        await asyncio.gather(*filter(None, talks))
+        return report.name
+
+    assert asyncio.run(run()) == "Evil"
+
+
+def test_answers_are_kept_for_one_service_and_one_way_of_asking_it() -> None:
+    async def run() -> set[str]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OPTIONS)
+            await writer.drain()
+            writer.transport.abort()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = f"icap://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        versions = set()
+        for service in ("one", "two"):
+            for preview in (False, True):
+                icap = IcapServer(IcapAddress.parse(f"{address}/{service}"), preview, timeout_s=20)
+                version = await Remote("icap", (icap,)).version()
+                assert version.startswith('"1" ')
+                versions.add(version.rpartition(" ")[0])  # without the hour
+                icap.close()
+        server.close()
+        return versions
+
+    assert len(asyncio.run(run())) == 4
 
 
 def test_with_a_preview_the_service_decides_on_the_first_bytes_and_may_ask_for_the_rest() -> None:

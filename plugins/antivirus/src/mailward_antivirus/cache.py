@@ -27,7 +27,7 @@ from mailward_antivirus.report import Report, ScanStatus
 RECORD_BYTES = 128
 MIN_BYTES = 64 * 1024
 _HEADER_BYTES = 4096
-_MAGIC = b"mailward-scan-1\n"
+_MAGIC = b"mailward-scan-2\n"
 _WAYS = 4
 _BUCKET_BYTES = RECORD_BYTES * _WAYS
 _KEY_BYTES = 32
@@ -132,7 +132,9 @@ def _make(path: Path, size: int) -> None:
     try:
         with open(handle, "wb") as file:
             file.write(_beginning(size))
-            file.truncate(size)
+            file.flush()
+            # all of it now: a page that a full disk does not give ends the process that writes to it
+            os.posix_fallocate(file.fileno(), 0, size)
         Path(name).replace(path)
     except OSError:
         with contextlib.suppress(OSError):

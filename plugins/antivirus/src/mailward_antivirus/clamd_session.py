@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from attrs import define, frozen
 
 from mailward import Part
+from mailward_antivirus.remote import is_silent
 
 CHUNK_BYTES = 64 * 1024
 IDLE_S = 15.0
@@ -39,7 +40,7 @@ class Session:
     def usable(self) -> bool:
         """Whether another command may be sent, as far as can be told from here."""
         age_s = asyncio.get_running_loop().time() - self.idle_since
-        return age_s < IDLE_S and not self.reader.at_eof() and not self.writer.transport.is_closing()
+        return age_s < IDLE_S and is_silent(self.reader) and not self.writer.transport.is_closing()
 
     async def scan(self, part: Part) -> Exchange:
         """Send the content and read the answer. Raises LimitOverrunError where that has no end."""
@@ -69,8 +70,11 @@ class Session:
         return (b"zIDSESSION\0" if self.asked == 1 else b"") + b"z" + name + b"\0"
 
     def _own(self, reply: bytes | None) -> bytes | None:
-        """The reply without the number of the command; one to another command is left as it is, and so no answer."""
-        return reply.removeprefix(b"%d: " % self.asked) if reply else reply
+        """The reply without the number of the command; without it or with another only an error counts."""
+        number = b"%d: " % self.asked
+        if not reply or reply.startswith(number):
+            return reply and reply.removeprefix(number)
+        return reply if reply.endswith(b" ERROR") else b"not numbered %d: " % self.asked + reply
 
     def _frames(self, part: Part) -> Iterator[bytes]:
         yield self._command(b"INSTREAM")

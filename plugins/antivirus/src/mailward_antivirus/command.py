@@ -13,9 +13,7 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 import signal
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from mailward_antivirus.command_settings import FILE, VIRUS, CommandSettings
 from mailward_antivirus.engine import Engine, Surroundings
 from mailward_antivirus.names import named
 from mailward_antivirus.report import Fault, Report, ScanStatus, unchecked
+from mailward_antivirus.work_folder import WorkFolders
 
 MAX_OUTPUT_BYTES = 64 * 1024
 VERSION_S = 30.0
@@ -50,6 +49,7 @@ class Command:
     context: Context
     _version: str = field(default="", init=False)
     _version_at: float = field(default=float("-inf"), init=False)
+    _folders: WorkFolders | None = field(default=None, init=False)
 
     @property
     def name(self) -> str:
@@ -79,13 +79,10 @@ class Command:
             allowed = self.settings.max_bytes
             return unchecked(Fault.LIMIT, f"too large for the scanner: {part.size} bytes, allowed: {allowed}")
         try:
-            work = self.context.store() / _FOLDER
-            work.mkdir(mode=0o700, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(dir=work))
-            try:
+            if self._folders is None:
+                self._folders = WorkFolders(self.context.store() / _FOLDER)
+            with self._folders.one() as folder:
                 return await self._scanned(part, folder)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
         except TimeoutError:
             return unchecked(Fault.CONTENT, f"no answer within {self.settings.timeout_s:g} s")
         except OSError as error:
@@ -152,7 +149,9 @@ def virus_in(form: str, line: str) -> str:
 async def _run(command: Sequence[str], folder: Path, timeout_s: float) -> _Ended:
     """Run ``command`` to its end. Raises OSError where it cannot be started, TimeoutError where it does not end."""
     environment = {"PATH": os.defpath, "LC_ALL": "C", "HOME": str(folder), "TMPDIR": str(folder)}
-    process = await asyncio.create_subprocess_exec(
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(
+        lambda: asyncio.subprocess.SubprocessStreamProtocol(_STEP_BYTES, loop),
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -161,6 +160,7 @@ async def _run(command: Sequence[str], folder: Path, timeout_s: float) -> _Ended
         env=environment,
         start_new_session=True,
     )
+    process = asyncio.subprocess.Process(transport, protocol, loop)
     try:
         async with asyncio.timeout(timeout_s):
             output = await _output(process)
@@ -168,6 +168,7 @@ async def _run(command: Sequence[str], folder: Path, timeout_s: float) -> _Ended
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # also what it has left behind
+        transport.close()  # what left the session may hold the pipe open for ever
         await process.wait()
 
 

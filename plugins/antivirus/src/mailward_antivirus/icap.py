@@ -28,6 +28,11 @@ class IcapServer(Server[Connection]):
     _offer: Offer | None = field(default=None, init=False)
     _offer_until: float = field(default=float("-inf"), init=False)
 
+    @property
+    def options(self) -> str:
+        """See `Server`."""
+        return f"{self.address} preview={self.preview}"
+
     async def well(self) -> bool:
         """Whether the service says what it can do."""
         try:

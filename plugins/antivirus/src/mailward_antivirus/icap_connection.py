@@ -11,6 +11,7 @@ from attrs import define, frozen
 
 from mailward import Part
 from mailward_antivirus.icap_message import MAX_HEAD_BYTES, Answer, Head, IcapAddress, IcapError, read_head, request
+from mailward_antivirus.remote import is_silent
 
 CHUNK_BYTES = 64 * 1024
 IDLE_S = 15.0
@@ -47,7 +48,8 @@ class Connection:
     def usable(self) -> bool:
         """Whether another request may be sent, as far as can be told from here."""
         age_s = asyncio.get_running_loop().time() - self.idle_since
-        return self.kept and age_s < IDLE_S and not self.reader.at_eof() and not self.writer.transport.is_closing()
+        open_still = is_silent(self.reader) and not self.writer.transport.is_closing()
+        return self.kept and age_s < IDLE_S and open_still
 
     def end(self) -> None:
         """Close the connection at once."""
@@ -119,8 +121,9 @@ class Connection:
     async def _answer(self, head: Head, size: int, digest: bytes, *, complete: bool = True) -> Answer:
         """The rest of an answer, as far as it has one."""
         self.kept = self.kept and head.keeps and complete
-        body_at = head.body_at if head.status in (200, 206) else None
-        if body_at is None:
+        body_at = head.body_at
+        if body_at is None or head.status not in (200, 206):
+            self.kept = self.kept and body_at is None  # what is not read would be the answer to the next content
             return Answer(head, complete=complete)
         http = (await self.reader.readexactly(body_at)).decode("latin-1")
         body = await self._body(size + _MORE_BYTES)

@@ -48,6 +48,17 @@ class Connection(Protocol):
 C = TypeVar("C", bound=Connection)
 
 
+def is_silent(reader: asyncio.StreamReader) -> bool:
+    """Whether there is nothing to be read: no end, and no answer too many that the next content would get."""
+    look = reader.read(1)
+    try:
+        look.send(None)
+    except (StopIteration, OSError):
+        return False
+    look.close()
+    return True
+
+
 @define(eq=False)
 class Kept(Generic[C]):
     """Connections that wait for the next content. They belong to one event loop; another one starts without any."""
@@ -87,6 +98,11 @@ class Server(Generic[C]):
     _rests_until: float = field(default=0.0, init=False)
     _version: str = field(default="", init=False)
     _version_at: float = field(default=float("-inf"), init=False)
+
+    @property
+    def options(self) -> str:
+        """What its answers depend on besides its definitions: which server it is, and how it is asked."""
+        return str(self.address)
 
     @property
     def rests(self) -> bool:
@@ -143,7 +159,8 @@ class Remote:
         """See `Engine`: any server may answer, so an answer is kept only where all have the same definitions."""
         versions = {await server.version() for server in self.servers}
         only = versions.pop() if len(versions) == 1 else ""
-        return only and f"{only} max_bytes={self.max_bytes} {time.time() // KEEP_S:.0f}"
+        options = " ".join(server.options for server in self.servers)
+        return only and f"{only} {options} max_bytes={self.max_bytes} {time.time() // KEEP_S:.0f}"
 
     async def scan(self, part: Part) -> Report:
         """Judge the content of ``part`` (see `Engine`)."""
