@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mailward.spool.admin import act
+from mailward.spool.control import Asked, Inbox
 from mailward.spool.entry import Queue
 from mailward.spool.operate import Outcome, Verb
 from mailward.values.address import Address
 from mailward.values.delivery import Result, Status
 from mailward.values.envelope import Recipient
+from mailward.values.errors import SpoolError
 from mailward.values.event import Custom, Queued
 from mailward.values.reply import Reply
 
@@ -101,5 +103,28 @@ def test_what_is_being_delivered_is_left_alone(office: Office, tmp_path: Path) -
             assert outcome == Outcome(entry.id, False, "is being worked on at this moment")
             gate.set()
             await until(lambda: post.house.letters)
+
+    asyncio.run(run())
+
+
+def test_what_cannot_be_answered_yet_is_not_done_twice(office: Office, tmp_path: Path, monkeypatch: Any) -> None:
+    async def run() -> None:
+        tries = 0
+        answer = Inbox.answer
+
+        def full_at_first(self: Inbox, asked: Asked, outcomes: tuple[Outcome, ...]) -> None:
+            nonlocal tries
+            tries += 1
+            if tries < 3:
+                raise SpoolError("No space left on device")
+            answer(self, asked, outcomes)
+
+        monkeypatch.setattr(Inbox, "answer", full_at_first)
+        async with office() as post:
+            entry = await post.post("bob@example.org", queue=Queue.HOLD)
+            assert (await _ask(tmp_path, Verb.FORWARD, entry.id, "admin@example.net")).ok
+            assert tries == 3
+            await until(lambda: post.queue() == [entry])
+            assert [letter.recipients for letter in post.house.letters] == [("admin@example.net",)]
 
     asyncio.run(run())

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -160,6 +162,45 @@ def test_a_gateway_that_does_not_answer_is_reported(spool: Spool, stored: Callab
     assert not outcome.ok
     assert "has not answered" in outcome.text
     assert [asked.request for asked in Inbox(spool.control).asked()] == [Request(Verb.DROP, (entry.id,))]
+
+
+def test_the_gateway_can_read_what_root_asks_whatever_its_umask(spool: Spool) -> None:
+    before = os.umask(0o077)
+    try:
+        token = ask(spool.control, Request(Verb.RETRY, ("abc",)))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((spool.control / f"{token}.ask").stat().st_mode) == 0o644
+
+
+def test_an_answer_that_a_crash_left_half_written_is_written_anew(spool: Spool) -> None:
+    token = ask(spool.control, Request(Verb.FORWARD, ("abc",), "admin@example.net"))
+    (spool.control / f"{token}.answer.new").write_text("[{")
+    inbox = Inbox(spool.control)
+    (asked,) = inbox.asked()
+    outcomes = (Outcome("abc", True, "done"),)
+    inbox.answer(asked, outcomes)
+    assert inbox.asked() == []
+    assert answer_to(spool.control, token, 0.0) == outcomes
+
+
+def test_a_request_that_cannot_be_read_keeps_no_other_waiting(spool: Spool) -> None:
+    (spool.control / "abc.ask").symlink_to("/nowhere")
+    (spool.control / "abd.ask").mkdir()
+    request = Request(Verb.RETRY, ("abc",))
+    ask(spool.control, request)
+    assert [asked.request for asked in Inbox(spool.control).asked()] == [request]
+
+
+def test_a_request_that_the_gateway_may_not_read_is_deleted(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(spool.control, Request(Verb.RETRY, ("abc",)))
+
+    def refused(path: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("mailward.spool.control._read", refused)
+    assert Inbox(spool.control).asked() == []
+    assert os.listdir(spool.control) == []
 
 
 def test_rubbish_in_the_control_folder_is_no_request(spool: Spool) -> None:

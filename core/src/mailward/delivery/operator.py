@@ -47,11 +47,16 @@ class Operator:
     async def run(self) -> None:
         """Go on until cancelled."""
         inbox = Inbox(self.spool.control)
+        unanswered: dict[str, tuple[Outcome, ...]] = {}
         while True:
             await asyncio.sleep(POLL_S)
             try:
                 for asked in inbox.asked():
-                    inbox.answer(asked, await self._carry_out(asked))
+                    # what was done and could not be answered (a full disk) is not done again
+                    if asked.token not in unanswered:
+                        unanswered[asked.token] = await self._carry_out(asked)
+                    inbox.answer(asked, unanswered[asked.token])
+                    del unanswered[asked.token]
             except SpoolError as error:
                 _log.error("control folder cannot be used", problem=str(error))
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -17,10 +18,12 @@ from attrs import frozen
 from cattrs.errors import BaseValidationError
 from cattrs.preconf.json import make_converter
 
+from mailward.hooks.log import get_logger
 from mailward.spool.ids import is_id
 from mailward.spool.operate import Outcome, Request
 from mailward.values.errors import SpoolError
 
+_log = get_logger("mailward.spool")
 _ASK = ".ask"
 _ANSWER = ".answer"
 _WRITING = ".new"
@@ -29,6 +32,8 @@ _MAX_BYTES = 1024 * 1024
 # The folder keeps others out (0700); the file itself must be readable where root asks the gateway's user.
 _MODE = 0o644
 _CONVERTER = make_converter(detailed_validation=False)
+_NO_REQUEST = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOENT)
+"""Errors of one file, which must not keep the others waiting; all other errors may be over at the next look."""
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, BaseValidationError)
 
 
@@ -42,8 +47,10 @@ class Asked:
 
 def _write(folder: Path, name: str, text: str) -> None:
     new = folder / (name + _WRITING)
+    new.unlink(missing_ok=True)  # of a crash, or of a full disk: the name is nobody else's
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE)
     with open(fd, "w", encoding="utf-8") as file:
+        os.fchmod(fd, _MODE)  # whatever the umask of root's shell
         file.write(text)
     new.rename(folder / name)
 
@@ -101,6 +108,8 @@ class Inbox:
         try:
             with os.scandir(self._folder) as items:
                 for item in items:
+                    if not item.is_file(follow_symlinks=False):
+                        continue
                     changed_at = item.stat(follow_symlinks=False).st_mtime
                     if item.name.endswith(_ASK) and is_id(item.name.removesuffix(_ASK)):
                         found.append((changed_at, item.name.removesuffix(_ASK)))
@@ -119,11 +128,14 @@ class Inbox:
         try:
             return Asked(token, _CONVERTER.structure(json.loads(_read(path)), Request))
         except OSError as error:
-            raise SpoolError(f"{path}: {error.strerror}") from error
+            if error.errno not in _NO_REQUEST:
+                raise SpoolError(f"{path}: {error.strerror}") from error
+            _log.error("request of an operator cannot be read, deleted", path=str(path), problem=error.strerror)
         except _UNREADABLE:
-            with contextlib.suppress(OSError):
-                path.unlink()
-            return None
+            pass
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
 
     def answer(self, asked: Asked, outcomes: tuple[Outcome, ...]) -> None:
         """Answer a request and delete it. Raises SpoolError."""
