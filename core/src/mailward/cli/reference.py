@@ -21,16 +21,29 @@ from mailward.engine.core_settings import CoreSettings
 from mailward.engine.loader import find
 from mailward.hooks.markers import HookInfo
 from mailward.hooks.plugin import settings_type
+from mailward.hooks.scan import Scan
 from mailward.hooks.settings import is_settings
 from mailward.hooks.specs import Specs, hooks, specification
+from mailward.mime import Member
 from mailward.values import event as events
 from mailward.values.action import ACTIONS, MESSAGE_ACTIONS
+from mailward.values.check import Check
+from mailward.values.content import Content
+from mailward.values.decision import Call, Copy, Decision, Verdict
+from mailward.values.delivery import Delivery, NextHop, Result
+from mailward.values.envelope import Envelope, MessageInfo, Recipient, Sender, Session
+from mailward.values.finding import Finding
+from mailward.values.reply import Reply
 
 _NOTICE = "<!-- Generated: python -m mailward.cli.reference {page} > docs/{page}.md -->\n"
 SETTINGS_MARK = "<!-- Settings, generated: python -m mailward.cli.reference {name} docs/{name}.md -->"
 SETTINGS_END = "<!-- end of settings -->"
 MAX_DEFAULT_CHARS = 100
 """Longer defaults are cut in tables; ``mailward plugins NAME --json`` shows them whole."""
+_VALUES: tuple[type[Any], ...] = (
+    *(Session, Sender, Recipient, Envelope, MessageInfo, Content, Scan, Member),
+    *(Finding, Decision, Reply, NextHop, Delivery, Result, Check, Verdict, Copy, Call),
+)
 SECTIONS = ("When", "May return", "On error", "Deadline", "Runs in", "Since")
 _SECTION = re.compile(rf"^({'|'.join(SECTIONS)}): ", re.MULTILINE)
 
@@ -83,6 +96,7 @@ def hooks_page() -> str:
     for info in hooks():
         lines.extend(_hook(info))
     lines.extend(_events())
+    lines.extend(_values())
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -97,6 +111,28 @@ def _events() -> Iterator[str]:
             what = " ".join((inspect.getdoc(kind) or "").split())
             yield f"| `{kind.name}` | `{kind.__name__}` | {fields} | {_cell(what)} |"
     yield ""
+
+
+def _values() -> Iterator[str]:
+    yield "## Values\n"
+    yield "What hooks are given and answer with, and what a verdict holds; all are names of `mailward`. Parts and"
+    yield "messages are told of in [messages.md](messages.md), actions in [settings.md](settings.md#actions).\n"
+    yield "| class | has | what it is |\n|---|---|---|"
+    for kind in _VALUES:
+        what = " ".join((inspect.getdoc(kind) or "").split())
+        yield f"| `{kind.__name__}` | {', '.join(f'`{name}`' for name in _public(kind))} | {_cell(what)} |"
+    yield ""
+
+
+def _public(kind: type[Any]) -> Iterator[str]:
+    """Fields, properties and methods; what a scan keeps for the judge (``…_read``) is nobody else's."""
+    own = [one.name for one in attrs.fields(kind)] if attrs.has(kind) else getattr(kind, "__slots__", ())
+    yield from (name for name in own if not name.startswith("_") and not name.endswith("_read"))
+    for name, member in vars(kind).items():
+        if not name.startswith("_") and isinstance(member, property):
+            yield name
+        elif not name.startswith("_") and inspect.isfunction(member):
+            yield f"{name}()"
 
 
 def _specs_doc() -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class OnFailure(StrEnum):
-    """What a failure of a plugin (raised, too late, wrong type) means for the mail (design invariant 2)."""
+    """What a failure of a plugin (raised, too late, wrong type) means for the mail."""
 
     DEFER = "defer"
     UNCHECKED = "unchecked"

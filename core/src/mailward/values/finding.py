@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 @frozen
 class Finding:
-    """One attributed fact (design invariant 5).
+    """One attributed fact.
 
     ``plugin`` is the name in the configuration (``core`` for the core's own), ``rule`` the rule of
     that plugin, ``part`` the path of the part (empty: the message), ``name`` what was found (a
