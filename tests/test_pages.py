@@ -122,7 +122,7 @@ def mail(filename: str, content: bytes) -> bytes:
 
 
 def test_the_readme_names_the_plugins_of_the_built_in_defaults() -> None:
-    start = (ROOT / "README.md").read_text("utf-8").partition("## Run it")[2].partition("\n## ")[0]
+    start = (ROOT / "README.md").read_text("utf-8").partition("## Run it")[2].partition("and delivers")[0]
     assert tuple(re.findall(r"`(\w+)`", start)) == parse_config(DEFAULTS, "defaults", ROOT).plugins
 
 
