@@ -228,6 +228,36 @@ def test_what_cannot_be_synced_gets_no_250_and_is_not_found_later(
     spool.close()
 
 
+def test_what_could_not_be_synced_does_not_come_back_after_a_power_failure(
+    tmp_path: Path, make_entry: Callable[..., Entry]
+) -> None:
+    disk, marked = Broken(), []
+
+    def sync(fd: int) -> None:
+        disk.sync(fd)
+        marked.append(os.pread(fd, RECORDS_AT, 0))
+
+    spool = Spool(tmp_path, disk=Disk(os.fsync, sync))
+    spool.open()
+
+    async def run() -> None:
+        committer = Committer(spool)
+        for name, disk.fails in (("m1", 0), ("m2", 1)):
+            incoming = spool.begin(name)
+            incoming.write(BODY)
+            await asyncio.gather(committer.commit(incoming, (make_entry(name),)), return_exceptions=True)
+        committer.close()
+
+    asyncio.run(run())
+    (segment,) = _segments(spool)
+    spool.close()
+    # the records of the failed batch have reached the disk, and of the marks what was synced
+    segment.write_bytes(marked[-1] + segment.read_bytes()[RECORDS_AT:])
+    spool.open()
+    assert [entry.id for entry in spool.recover()] == ["m1"]
+    spool.close()
+
+
 def test_where_no_segment_can_be_made_messages_get_files(
     spool: Spool, commit: Callable[..., Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +281,83 @@ def test_a_damaged_record_costs_no_other_message(spool: Spool, commit: Callable[
     assert _again(spool) == [entries[0], entries[2]]
     (aside,) = (spool.root / "spool" / "0" / "damaged").iterdir()
     assert aside.read_bytes() == bytes(data)
+
+
+@pytest.mark.parametrize("size_bytes", [SEGMENT_BYTES - 1, RECORDS_AT + 100, RECORDS_AT, 64])
+def test_a_segment_that_was_cut_off_is_told_of(spool: Spool, commit: Callable[..., Entry], size_bytes: int) -> None:
+    entry = commit()
+    (segment,) = _segments(spool)
+    os.truncate(segment, size_bytes)
+    whole = segment.read_bytes()
+    assert _again(spool) == ([entry] if size_bytes > RECORDS_AT + 100 else [])
+    (aside,) = (spool.root / "spool" / "0" / "damaged").iterdir()
+    assert aside.read_bytes() == whole
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_damage_to_the_last_record_is_told_of(spool: Spool, commit: Callable[..., Entry], place: int) -> None:
+    entries = [commit() for _ in range(place + 1)]
+    (segment,) = _segments(spool)
+    data = bytearray(segment.read_bytes())
+    data[data.find(entries[-1].id.encode()) + 30] ^= 1
+    segment.write_bytes(data)
+    assert _again(spool) == entries[:-1]
+    (aside,) = (spool.root / "spool" / "0" / "damaged").iterdir()
+    assert aside.read_bytes() == bytes(data)
+
+
+def test_damage_to_records_of_messages_that_are_gone_is_nobodys_concern(
+    spool: Spool, commit: Callable[..., Entry]
+) -> None:
+    entries = [commit() for _ in range(4)]
+    for entry in (entries[1], entries[3]):
+        spool.remove(entry)
+    (segment,) = _segments(spool)
+    data = bytearray(segment.read_bytes())
+    for entry in (entries[1], entries[3]):
+        data[data.find(entry.id.encode()) + 30] ^= 1
+    segment.write_bytes(data)
+    assert _again(spool) == [entries[0], entries[2]]
+    assert _files(spool) == []
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_segment_with_many_damaged_records_is_copied_once_and_kept_where_that_fails(
+    tmp_path: Path, make_entry: Callable[..., Entry], full: bool
+) -> None:
+    copied: list[int] = []
+
+    def sync(fd: int) -> None:
+        if os.fstat(fd).st_size == SEGMENT_BYTES:
+            copied.append(fd)
+            if full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    spool = Spool(tmp_path, disk=Disk(sync, os.fdatasync))
+    spool.open()
+    entries: list[Entry] = []
+
+    async def run() -> None:
+        committer = Committer(spool)
+        for _ in range(20):
+            incoming = spool.begin()
+            incoming.write(BODY)
+            entries.extend(await committer.commit(incoming, (make_entry(incoming.id),)))
+        committer.close()
+
+    asyncio.run(run())
+    (segment,) = _segments(spool)
+    data = bytearray(segment.read_bytes())
+    for entry in entries[::2]:
+        data[data.find(entry.id.encode()) + 30] ^= 1
+    segment.write_bytes(data)
+    assert _again(spool) == entries[1::2]
+    assert len(copied) == 1
+    for entry in entries[1::2]:
+        spool.remove(entry)
+    spool.close()
+    kept = [path for path in tmp_path.glob("spool/0/*/*") if path.read_bytes()[RECORDS_AT:] == bytes(data)[RECORDS_AT:]]
+    assert sorted(path.parent.name for path in kept) == (["damaged", "journal"])
 
 
 def test_a_file_that_is_no_segment_is_set_aside(spool: Spool, commit: Callable[..., Entry]) -> None:

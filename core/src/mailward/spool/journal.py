@@ -26,6 +26,7 @@ from mailward.spool.segment import (
     STARTED,
     Marks,
     Record,
+    is_damaged,
     record_bytes,
     record_pieces,
     records,
@@ -202,17 +203,29 @@ class Journal:
     def _take_up(self, name: str) -> None:
         segment = self._segments.open(name)
         marks = Marks.read(segment.fd, segment.header)
-        for expected, record in enumerate(records(segment.fd, segment.header)):
-            if record.number != expected + segment.lost:
-                segment.lost = record.number - expected
-                _log.error("journal segment has unreadable records, a copy is set aside", name=name, folder=DAMAGED)
-                self._segments.copy_aside(segment, name)
+        found = list(records(segment.fd, segment.header))
+        if is_damaged(segment.fd, segment.header, found, marks):
+            self._keep_aside(segment)
+        for record in found:
             kind, count = marks.of(record.number)
             if kind != GONE:
                 started = count if kind == STARTED else 0
                 place = _Place(segment, record.number, record.start, record.length, record.queue, started)
                 self._replace(record.id, place)
         self._segments.settle(segment)
+
+    def _keep_aside(self, segment: Segment) -> None:
+        """Have a copy of a damaged segment for the operator; what can be read in it goes on all the same."""
+        try:
+            self._segments.copy_aside(segment, segment.name)
+        except OSError as error:
+            # the only copy then: it is not used again before the next start
+            segment.live += 1
+            _log.error(
+                "journal segment has unreadable records and cannot be copied", name=segment.name, error=str(error)
+            )
+        else:
+            _log.error("journal segment has unreadable records, a copy is set aside", name=segment.name, folder=DAMAGED)
 
     def _replace(self, message_id: str, place: _Place) -> None:
         """A place for a message, instead of the one it had."""

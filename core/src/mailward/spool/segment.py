@@ -28,7 +28,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
@@ -145,6 +145,25 @@ def records(fd: int, header: Header) -> Iterator[Record]:
         else:
             at += 1
         at = data.find(header.generation, at)
+
+
+def is_damaged(fd: int, header: Header, found: Sequence[Record], marks: Marks) -> bool:
+    """Whether a segment has had records of messages that are not gone, and that are not ``found`` in it.
+
+    It is shorter than it was made, numbers are missing, or the generation stands after the last record: a
+    damaged one, or the beginning of a batch that a power failure cut off. Raises OSError.
+    """
+    if os.fstat(fd).st_size < SEGMENT_BYTES:
+        return True
+    last, at = (found[-1].number, found[-1].start + found[-1].length) if found else (-1, RECORDS_AT)
+    missing = set(range(last + 1)) - {record.number for record in found}
+    data = os.pread(fd, SEGMENT_BYTES - at, at)
+    at = data.find(header.generation)
+    while 0 <= at <= len(data) - _RECORD_BYTES:
+        number = _RECORD.unpack_from(data, at)[1]
+        missing.add(number if last < number < MARKS else last + 1)
+        at = data.find(header.generation, at + 1)
+    return any(marks.of(number)[0] != GONE for number in missing)
 
 
 def read_at(fd: int, generation: bytes, start: int, length: int) -> Record:

@@ -36,7 +36,7 @@ _NO_ROOM_S = 10.0
 
 @define(eq=False)
 class Segment:
-    """A segment file: ``live`` counts its messages that are not gone, ``lost`` records that cannot be read."""
+    """A segment file: ``live`` counts its messages that are not gone."""
 
     name: str
     header: Header
@@ -44,7 +44,6 @@ class Segment:
     at: int = RECORDS_AT
     count: int = 0
     live: int = 0
-    lost: int = 0
 
 
 class Segments:
@@ -195,9 +194,13 @@ class Segments:
         return Segment(name, header, fd)
 
     def give_up(self, segment: Segment) -> None:
-        """A batch failed: the segment takes no more, and goes where nothing in it is live."""
+        """A batch failed and is marked as gone: the segment takes no more, and goes where nothing in it is live."""
         with self.lock:
             self.active = None
+            if segment.live:
+                with contextlib.suppress(OSError):
+                    # a power failure may leave the batch on disk, but then not without its marks
+                    self._folders.disk.fdatasync(segment.fd)
             if not segment.live:
                 self._opened.remove(segment)
                 _close(segment)

@@ -55,7 +55,9 @@ class Health:
         """Tell of files that were set aside: something has altered them (SAV-ALR: File Access Error)."""
         for folder in (state / "spool").glob("*/damaged"):
             for file in folder.iterdir():
-                self._tell_fault(str(file), "the queue file is damaged; the message is at its beginning")
+                self._tell_fault(
+                    str(file), "it was found damaged in the queue and set aside; see Damaged files in docs/queue.md"
+                )
 
     def _free(self, folder: str) -> float | None:
         """The free share of a file system; None where the folder is not usable, which is told once."""
