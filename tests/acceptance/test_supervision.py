@@ -237,6 +237,49 @@ def test_a_bad_configuration_changes_nothing(gateway: Start, hop: Hop) -> None:
     assert up.send(CLEAN, "after@house.example").code == 250
 
 
+HASTY = """
+from mailward import Plugin, hookimpl
+
+class Hasty(Plugin):
+    @hookimpl
+    def start(self):
+        following = self.context.resolve_path("next.toml")
+        if following.exists():
+            following.replace(self.context.resolve_path("CONFIG"))
+"""
+
+
+def test_what_is_changed_while_a_change_is_tried_is_tried_too(gateway: Start, hop: Hop) -> None:
+    process = {"gateways": 1, "watch_config": True}
+    up = gateway(hop, process=process)
+    (up.config.parent / "hasty.py").write_text(HASTY.replace("CONFIG", up.config.name))
+    after = {"relay": {"default": hop.route}, "process": process, "gateway": {"hostname": "mx2.example.test"}}
+    (up.config.parent / "next.toml").write_text(toml(merged(BASE, after)))
+    reconfigure(up, hop, process=process, plugins=["relay", "./hasty.py"])
+    up.logged("configuration_changed", 2)
+    with Client(up.port) as client:
+        assert "mx2.example.test" in client.read().text
+
+
+def test_twenty_signals_are_two_reloads(gateway: Start, hop: Hop) -> None:
+    up = gateway(hop)
+    for _ in range(20):
+        up.running.send_signal(signal.SIGHUP)
+    assert up.run("ctl", "reload", "-c", str(up.config)).returncode == 0  # in its turn: after those
+    assert len(up.log("configuration_changed")) <= 3
+    assert up.send(CLEAN, "after@house.example").code == 250
+
+
+def test_a_configuration_that_is_a_pipe_is_refused_and_not_waited_for(gateway: Start, hop: Hop) -> None:
+    up = gateway(hop, process={"gateways": 1, "watch_config": True})
+    up.config.unlink()
+    os.mkfifo(up.config)
+    up.running.send_signal(signal.SIGHUP)
+    refused = up.logged("configuration_refused")
+    assert "is no regular file" in " ".join(refused["problems"])
+    assert up.send(CLEAN, "after@house.example").code == 250
+
+
 def test_a_start_after_a_crash_is_told(gateway: Start, hop: Hop) -> None:
     up = gateway(hop)
     assert "after_crash" not in up.log("started")[0]

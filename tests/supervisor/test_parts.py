@@ -25,7 +25,7 @@ from mailward.supervisor.notify import Notify
 from mailward.supervisor.slots import Slots
 from mailward.supervisor.sockets import Sockets
 from mailward.supervisor.statistics import Stats, lines, prometheus
-from mailward.supervisor.watch import Watched, digest
+from mailward.supervisor.watch import MOST_BYTES, Watched, digests
 from mailward.values.errors import ConfigError
 
 LEVELS = Levels(10.0, 3.0)
@@ -130,7 +130,7 @@ def test_a_file_counts_as_changed_when_nobody_writes_any_more(tmp_path: Path) ->
     file = tmp_path / "file"
     file.write_text("one")
     files, watched = (str(file), str(tmp_path / "none")), Watched()
-    before = digest(files)
+    before = digests(files)
     assert not watched.settled(files)
     assert watched.settled(files)
     assert not watched.settled(files)
@@ -138,9 +138,18 @@ def test_a_file_counts_as_changed_when_nobody_writes_any_more(tmp_path: Path) ->
     assert not watched.settled(files)
     assert watched.settled(files)
     assert not watched.settled(files)
-    assert digest(files) != before
+    assert digests(files) != before
     file.write_text("one")
-    assert digest(files) == before
+    assert digests(files) == before
+
+
+def test_what_is_no_file_or_far_too_large_counts_as_empty_and_is_not_waited_for(tmp_path: Path) -> None:
+    pipe, folder, large, none = (tmp_path / name for name in ("pipe", "folder", "large", "none"))
+    os.mkfifo(pipe)
+    folder.mkdir()
+    with large.open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    assert len(set(digests(tuple(map(str, (pipe, folder, large, none)))).values())) == 1
 
 
 def test_a_socket_for_each_process_and_none_for_strangers() -> None:

@@ -12,7 +12,7 @@ from mailward.supervisor.commands import Commands
 from mailward.supervisor.control import Control
 from mailward.supervisor.controlfiles import ControlFiles
 from mailward.supervisor.health import Health
-from mailward.supervisor.watch import Watched, digest
+from mailward.supervisor.watch import Watched, digests
 
 if TYPE_CHECKING:
     from mailward.supervisor.supervisor import Supervisor
@@ -73,7 +73,7 @@ class Duties:
         supervisor, watched = self._supervisor, Watched()
         while True:
             files = supervisor.files
-            if supervisor.plan.watch and watched.settled(files) and digest(files) != supervisor.tried:
+            if supervisor.plan.watch and watched.settled(files) and digests(files) != supervisor.tried:
                 await supervisor.reload("configuration file changed")
             await asyncio.sleep(_LOOK_S)
 

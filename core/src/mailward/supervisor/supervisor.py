@@ -17,7 +17,7 @@ from mailward.supervisor.crew import Crew, Means, Orders
 from mailward.supervisor.folder import StateFolder
 from mailward.supervisor.log import Log
 from mailward.supervisor.notify import Notify
-from mailward.supervisor.watch import digest
+from mailward.supervisor.watch import digests, read_bounded
 from mailward.values.errors import ConfigError, Problem
 
 BUILT_IN = "built-in defaults"
@@ -52,7 +52,8 @@ class Supervisor:
         self.listening: tuple[str, ...] = ()
         self.leaving: set[Crew] = set()
         self.reloads = 0
-        self.tried = b""
+        self.tried: dict[str, bytes] = {}
+        self._reload_waits = False
         self._recovered = 0
         self._ending = False
         self._reloading = asyncio.Lock()
@@ -82,14 +83,17 @@ class Supervisor:
         if self.path is None:
             return Load(None, BUILT_IN, str(Path.cwd()))
         try:
-            text = self.path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            # a pipe or a terminal can be read once, at the start
+            again = bool(self.listening) or self.path.is_file()
+            text = read_bounded(self.path).decode() if again else self.path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
             raise ConfigError(str(self.path), [Problem("file", f"cannot be read: {error}")]) from error
         return Load(text, str(self.path), str(self.path.resolve().parent))
 
     async def start(self) -> None:
         """Start the program. Raises ConfigError, StartFailed, StateProblem: nothing runs then."""
         self.means.reaper.start()
+        seen = {} if self.path is None else digests((str(self.path),))
         descriptors = raise_descriptors()
         self.crew = Crew(self.read(), self.means)
         try:
@@ -109,7 +113,7 @@ class Supervisor:
         except BaseException:
             await self.crew.give_up()
             raise
-        self.tried = digest(self.files)
+        self.tried = digests(self.files) | seen
         self._recovered = recovered
 
     def say_ready(self) -> None:
@@ -127,14 +131,17 @@ class Supervisor:
         self.notify.ready(f"accepts mail at {', '.join(self.listening)}")
 
     def reload_soon(self, by: str) -> None:
-        """Begin a reload; what comes of it is told to the observers."""
-        self._later(self.reload(by))
+        """Begin a reload; what comes of it is told to the observers. One that waits for its turn stands for all."""
+        if not self._reload_waits:
+            self._reload_waits = True
+            self._later(self.reload(by))
 
     async def reload(self, by: str) -> Outcome:
         """Put the configuration file in force, all of it or nothing of it."""
         async with self._reloading:
+            self._reload_waits = False
             self.notify.reloading()
-            self.tried = digest(self.files)
+            self.tried = digests(self.files)
             try:
                 outcome = await self._change(by)
             except (ConfigError, StartFailed) as error:
@@ -170,7 +177,8 @@ class Supervisor:
             raise
         self.crew, self.listening = crew, listening
         self.log.configure(plan.log_level, plan.log_format)
-        self.tried = digest(self.files)
+        # what was changed since it was read is still to be tried
+        self.tried = {file: self.tried.get(file) or found for file, found in digests(self.files).items()}
         self.reloads += 1
         self._later(self._see_off(before, before.plan.reload_s))
         self.means.sockets.keep(plan.listen, plan.gateways)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path
+
+MOST_BYTES = 16 << 20
+"""No configuration and no plugin's source is larger."""
 
 Stamp = tuple[tuple[int, int, int] | None, ...]
 
@@ -39,13 +43,29 @@ def _stamp(file: str) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def digest(files: tuple[str, ...]) -> bytes:
-    """A digest of the content of files; one that cannot be read counts as empty."""
-    whole = hashlib.sha256()
-    for file in files:
-        try:
-            content = Path(file).read_bytes()
-        except OSError:
-            content = b""
-        whole.update(len(content).to_bytes(8, "big") + content)
-    return whole.digest()
+def read_bounded(file: str | Path) -> bytes:
+    """The content of a regular file of a size that a configuration may have. Raises OSError, ValueError.
+
+    A pipe is never waited for: whoever reads is the process that looks after all others.
+    """
+    fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as opened:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            raise ValueError("is no regular file")
+        if info.st_size > MOST_BYTES:
+            raise ValueError(f"is larger than {MOST_BYTES >> 20} MB")
+        return opened.read(MOST_BYTES)
+
+
+def digests(files: tuple[str, ...]) -> dict[str, bytes]:
+    """A digest of the content of each file; one that cannot be read counts as empty."""
+    return {file: _digest(file) for file in files}
+
+
+def _digest(file: str) -> bytes:
+    try:
+        content = read_bounded(file)
+    except (OSError, ValueError):
+        content = b""
+    return hashlib.sha256(content).digest()
