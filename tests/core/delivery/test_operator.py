@@ -87,7 +87,7 @@ def test_a_copy_is_forwarded_and_the_original_stays(office: Office, tmp_path: Pa
             assert (await _ask(tmp_path, Verb.FORWARD, entry.id, "admin@example.net")).ok
             await until(lambda: post.house.letters)
             assert post.house.letters[0].recipients == ("admin@example.net",)
-            assert post.queue() == [entry]
+            await until(lambda: post.queue() == [entry])
 
     asyncio.run(run())
 
