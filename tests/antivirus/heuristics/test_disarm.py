@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import zipfile
 from collections.abc import Callable
@@ -88,6 +89,52 @@ def test_links_of_the_reader_stay_and_links_that_load_do_not():
     assert b"https://example.com/" in left
     assert b"https://host" not in left
     assert b'Target="about:blank"' in left
+
+
+RELATIONSHIPS = (
+    '<r:Relationships xmlns:r="urn:r"><r:Relationship Id="a" Type="http://x/{}" Target="https://host/a" '
+    'TargetMode="External"/></r:Relationships>',
+    "<Relationships><Relationship Id='a' Type='http://x/{}' Target='https://host/a' TargetMode='External'/>"
+    "</Relationships>",
+    '<Relationships><Relationship Id="a>b" Type="http://x/&#{};" Target="h&#116;tps://host/a" TargetMode="External"/>'
+    "</Relationships>",
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("form", RELATIONSHIPS)
+def test_links_that_load_are_found_however_they_are_written_and_taken_out_or_refused(
+    form: str, encoding: str, look: Look
+):
+    kind = "attachedTemplate"
+    text = form.format("97;ttachedTemplate" if "&#{}" in form else kind).replace("Template;", "Template")
+    content = ooxml({"word/_rels/settings.xml.rels": text.encode(encoding)})
+    assert "external_template" in look.rules("a.docx", content)
+    try:
+        disarmed = disarm_ooxml(content)
+    except CannotDisarm:
+        return
+    assert "external_template" not in look.rules("a.docx", disarmed.content)
+    assert disarmed.removed
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_fields_that_start_programs_are_found_with_any_prefix(encoding: str, look: Look):
+    text = '<x:p xmlns:x="urn:w"><x:instrText>DDEAUTO c:\\\\windows\\\\cmd.exe "/k calc"</x:instrText></x:p>'
+    assert "dde" in look.rules("a.docx", ooxml({"word/document.xml": text.encode(encoding)}))
+
+
+@pytest.mark.parametrize("charset", ["", "utf-8", "iso-8859-1", "utf-16"])
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_a_page_with_a_byte_order_mark_is_disarmed_as_browsers_read_it(mark: bytes, charset: str):
+    codec = "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"
+    page = mark + "<p>\u00fc<script>alert(1)</script></p>".encode(codec)
+    assert disarm_html_bytes(page, charset).content == mark + "<p>\u00fc</p>".encode(codec)
+    assert not disarm_html_bytes(mark + "<p>\u00fc</p>".encode(codec), charset).removed
+
+
+def test_a_page_is_not_changed_by_its_encoding_alone():
+    assert not disarm_html_bytes("<p>x</p>".encode("utf-16-be"), "utf-16").removed
 
 
 def test_an_empty_ole_file_is_one_that_libraries_read():

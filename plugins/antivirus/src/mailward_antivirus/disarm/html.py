@@ -6,6 +6,7 @@ nothing is left.
 
 from __future__ import annotations
 
+import codecs
 import html
 from html.parser import HTMLParser
 
@@ -17,6 +18,8 @@ _CUT = frozenset(["script", "object", "embed", "applet", "base"])
 _VOID = frozenset(["embed", "base"])
 _ADDRESSES = frozenset(["href", "src", "action", "formaction", "xlink:href", "data", "srcdoc", "background", "poster"])
 _SCHEMES = ("javascript:", "vbscript:", "data:text/html", "data:application", "data:image/svg")
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_CODECS = {"": "utf-8", "us-ascii": "utf-8", "utf-16": "utf-16-le", "utf16": "utf-16-le"}
 Attributes = list[tuple[str, str | None]]
 
 
@@ -42,7 +45,9 @@ def disarm_html(text: str) -> str:
 
 def disarm_html_bytes(content: bytes, charset: str) -> Disarmed:
     """As `disarm_html`, for the bytes of a page; characters that are not touched keep their bytes."""
-    codec = "utf-8" if charset in ("utf-8", "us-ascii", "") else charset
+    # a byte order mark tells browsers more than any header, and encoding must not add one
+    marked = next((codec for mark, codec in _MARKS.items() if content.startswith(mark)), "")
+    codec = marked or _CODECS.get(charset, charset)
     try:
         text = content.decode(codec, "surrogateescape")
         page = disarm_html(text).encode(codec, "surrogateescape")

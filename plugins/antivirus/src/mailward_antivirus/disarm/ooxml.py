@@ -15,6 +15,7 @@ import zlib
 from mailward_antivirus.disarm.emptyole import EMPTY_OLE
 from mailward_antivirus.disarm.fields import without_dde
 from mailward_antivirus.disarm.outcome import CannotDisarm, Disarmed
+from mailward_antivirus.heuristics.relationships import is_wide, relationships
 
 MAX_MEMBERS = 10_000
 MAX_MEMBER_BYTES = 100 * 1024 * 1024
@@ -91,6 +92,8 @@ def _write(members: list[tuple[zipfile.ZipInfo, bytes]]) -> bytes:
 
 
 def _disarmed(name: str, data: bytes, gone: set[str], removed: dict[str, None]) -> bytes:
+    if name.lower().endswith((".rels", ".xml")) and is_wide(data):
+        raise CannotDisarm("XML in UTF-16")
     if name.lower().endswith(".rels"):
         return _relationships(name, data, gone, removed)
     if name == "[Content_Types].xml":
@@ -144,4 +147,11 @@ def _relationships(name: str, data: bytes, gone: set[str], removed: dict[str, No
         path = where.lstrip("/") if where.startswith("/") else posixpath.normpath(posixpath.join(folder, where))
         return b"" if path in gone else one[0]
 
-    return _RELATIONSHIP.sub(change, data)
+    changed = _RELATIONSHIP.sub(change, data)
+    # another reader has to agree that nothing is left
+    if any(
+        one.outside and one.target != "about:blank" and _LOADS.search(f"/{one.kind}".encode())
+        for one in relationships(changed)
+    ):
+        raise CannotDisarm("links that load from elsewhere, written as Office does not write them")
+    return changed

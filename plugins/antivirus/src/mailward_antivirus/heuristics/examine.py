@@ -17,6 +17,7 @@ from mailward_antivirus.heuristics import (
     scripts,
     shortcuts,
 )
+from mailward_antivirus.heuristics.relationships import is_markup
 from mailward_antivirus.heuristics.trait import Trait, Traits, member_path, suffixes
 
 Inspector = Callable[[Part], Traits]
@@ -88,5 +89,5 @@ def _by_content(part: Part, named: bool) -> Iterator[Inspector]:
             yield office_xml.inspect_basic
         if path.startswith("/xl/") and path.endswith(".bin"):
             yield office_xml.inspect_binary_sheet
-        if path.endswith(".rels"):
+        if path and is_markup(part.head(64)):
             yield office_xml.inspect_office_xml

@@ -8,10 +8,10 @@ from mailward import Part
 from mailward_antivirus.heuristics.kinds import RUNS, is_program
 from mailward_antivirus.heuristics.office import DDE_FIELD, inspect_macro_source, inspect_macros
 from mailward_antivirus.heuristics.patterns import around, pattern
+from mailward_antivirus.heuristics.relationships import narrow, relationships
 from mailward_antivirus.heuristics.trait import Traits, member_path, suffix, trait
 
 _MAX_STREAM = 4 * 1024 * 1024
-_MAX_RELATIONSHIPS = 5000
 _DDE_FORMULA = pattern(
     r"(?m)(?:^|[;,\t\"])[=+@-]\s*[\"']?"
     r"(?:cmd|powershell|mshta|msexcel|rundll32|regsvr32|wscript|certutil)[^|\r\n]{0,60}\|"
@@ -20,10 +20,7 @@ _DDE_LINK = pattern(r"\bddeService\s*=\s*[\"'][^\"']")
 _SYLK_CALL = pattern(r"(?m)^C;[^\n]{0,200};E(?:EXEC|CALL|REGISTER|RUN)\(")
 _SYLK_MACRO = pattern(r"(?m)^O;[^\n]{0,40};?E(?:;|\r?$)")
 _SYLK_STARTS = pattern(r"(?m)^NN;NAuto_open")
-_RELATIONSHIP = pattern(r"<Relationship\b[^>]{1,900}>")
-_LOADED = pattern(r'Type="[^"]{0,300}/(attachedTemplate|oleObject|frame|subDocument|externalLink|externalLinkPath)"')
-_EXTERNAL = pattern(r'TargetMode\s*=\s*"External"')
-_TARGET = pattern(r'Target\s*=\s*"([^"]{1,900})"')
+_LOADED = frozenset(["attachedtemplate", "oleobject", "frame", "subdocument", "externallink", "externallinkpath"])
 _REMOTE = pattern(
     r"(?:https?|ftp|mhtml|html|script|x-usc|ms-[a-z]{1,30}):",
     r"\\\\",
@@ -35,7 +32,7 @@ _MONIKER = pattern(
     r"!\s*x-usc:",
     r"\.html?!",
 )
-_FIELD_TEXT = pattern(r"<w:(?:instrText|fldSimple)\b([^>]{0,900})>([^<]{0,900})")
+_FIELD_TEXT = pattern(r"<(?:[\w.-]{1,40}:)?(?:instrText|fldSimple)\b([^>]{0,900})>([^<]{0,900})")
 _FORMULA = pattern(r"<(?:\w{1,5}:)?f\b[^>]{0,200}>([^<]{1,400})")
 _XLM_RUNS = pattern(r"\b(?:EXEC|CALL|REGISTER|FOPEN|FWRITE|FWRITELN|RUN|FORMULA\.FILL|URLDownloadToFile)\b")
 _ODF_EVENT = pattern(r"<script:event-listener\b[^>]{0,400}vnd\.sun\.star\.script")
@@ -45,8 +42,8 @@ _BEGIN_DDE_LINK = b"\xe8\x02", b"\x01\0"
 
 def inspect_office_xml(part: Part) -> Traits:
     """A member of a document of the newer kind, or a document in one XML file."""
-    data = part.head(_MAX_STREAM)
-    if b"<Relationship" in data:
+    data = narrow(part.head(_MAX_STREAM))
+    if b"Relationship" in data:
         yield from _relationships(data)
     if b"instrText" in data or b"fldSimple" in data:
         yield from _fields(data)
@@ -82,21 +79,19 @@ def _macro_sheet(data: bytes) -> Traits:
 
 def _relationships(data: bytes) -> Traits:
     seen: set[str] = set()
-    for count, match in enumerate(_RELATIONSHIP.finditer(data)):
-        if count >= _MAX_RELATIONSHIPS:
-            return
-        loaded, target = _LOADED.search(match[0]), _TARGET.search(match[0])
-        if loaded is None or target is None or not _EXTERNAL.search(match[0]):
+    for one in relationships(data):
+        if not one.outside or one.kind.lower() not in _LOADED:
             continue
-        rule = "external_template" if loaded[1].lower() == b"attachedtemplate" else "external_object"
-        if _MONIKER.search(target[1]):
+        target = one.target.encode("utf-8", "replace")
+        rule = "external_template" if one.kind.lower() == "attachedtemplate" else "external_object"
+        if _MONIKER.search(target):
             rule = "external_moniker"
-        elif not _REMOTE.search(target[1]):
+        elif not _REMOTE.search(target):
             # A path of the author's own disk: how Office writes links to a document beside it.
             continue
         if rule not in seen:
             seen.add(rule)
-            yield trait(rule, target[1])
+            yield trait(rule, target)
 
 
 def inspect_table_text(part: Part) -> Traits:
