@@ -171,6 +171,51 @@ def test_fields_that_start_programs_lose_their_instruction_and_others_keep_it():
     assert without_dde(date) == (date, False)
 
 
+def script() -> pikepdf.Dictionary:
+    return pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert(1)")
+
+
+def annotation(**more: object) -> pikepdf.Array:
+    box = pikepdf.Array([0, 0, 9, 9])
+    return pikepdf.Array([pikepdf.Dictionary(Type=pikepdf.Name.Annot, Subtype=pikepdf.Name.Link, Rect=box, **more)])
+
+
+NESTED: dict[str, Callable[[pikepdf.Pdf, pikepdf.Object], None]] = {
+    "an annotation": lambda pdf, page: page.__setitem__("/Annots", annotation(A=script())),
+    "an event": lambda pdf, page: page.__setitem__("/Annots", annotation(AA=pikepdf.Dictionary(E=script()))),
+    "a file": lambda pdf, page: page.__setitem__(
+        "/AF", pikepdf.Array([pikepdf.Dictionary(F="a.exe", EF=pikepdf.Dictionary(F=pdf.make_stream(b"MZ")))])
+    ),
+    "a field": lambda pdf, page: pdf.Root.__setitem__(
+        "/AcroForm", pikepdf.Dictionary(Fields=pikepdf.Array([pikepdf.Dictionary(T="x", A=script())]))
+    ),
+    "what follows": lambda pdf, page: pdf.Root.__setitem__(
+        "/OpenAction", pikepdf.Dictionary(S=pikepdf.Name.GoTo, Next=pikepdf.Array([script()]))
+    ),
+    "another type": lambda pdf, page: pdf.Root.__setitem__(
+        "/OpenAction", pikepdf.Dictionary(Type=pikepdf.Name.Foo, S=pikepdf.Name.Launch, F="cmd.exe")
+    ),
+    "an outline": lambda pdf, page: pdf.Root.__setitem__(
+        "/Outlines", pikepdf.Dictionary(First=pikepdf.Dictionary(Title="x", A=script()))
+    ),
+}
+
+
+@pytest.mark.parametrize("where", NESTED)
+def test_what_acts_is_taken_out_of_a_pdf_wherever_it_lies(where: str):
+    made = pikepdf.new()
+    made.add_blank_page()
+    NESTED[where](made, made.pages[0].obj)
+    made.save(out := io.BytesIO())
+    disarmed = disarm_pdf(out.getvalue())
+    assert disarmed.removed
+    with pikepdf.open(io.BytesIO(disarmed.content)) as left:
+        plain = b"".join(bytes(item.unparse()) for item in left.objects)
+        assert len(left.pages) == 1
+    for word in (b"/JavaScript", b"/JS", b"/Launch", b"/EF", b"/AA"):
+        assert word not in plain
+
+
 def test_pages_of_a_pdf_stay_as_they_were():
     content = carrying("run.exe", pe())
     with pikepdf.open(io.BytesIO(content)) as document:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from mailward_antivirus.disarm.outcome import CannotDisarm, Disarmed
@@ -35,11 +36,10 @@ def disarm_pdf(content: bytes) -> Disarmed:
     try:
         with pikepdf.open(io.BytesIO(content), suppress_warnings=True) as document:
             _catalogue(document, removed)
-            for count, item in enumerate(document.objects):
+            for count, item in enumerate(_dictionaries(document)):
                 if count > MAX_OBJECTS:
                     raise CannotDisarm("too many objects")
-                if isinstance(item, pikepdf.Dictionary | pikepdf.Stream):
-                    _object(item, removed)
+                _object(item, removed)
             document.remove_unreferenced_resources()
             out = io.BytesIO()
             document.save(out)
@@ -50,6 +50,22 @@ def disarm_pdf(content: bytes) -> Disarmed:
         raise
     except Exception as error:  # a library that works on hostile content
         raise CannotDisarm(f"damaged: {type(error).__name__}") from error
+
+
+def _dictionaries(document: Any) -> Iterator[Any]:
+    """Every dictionary and stream, also those that lie within others, as they are once their holders were seen to."""
+    import pikepdf
+
+    for item in (*document.objects, document.trailer):
+        within = [item]
+        while within:
+            one = within.pop()
+            if isinstance(one, pikepdf.Dictionary | pikepdf.Stream):
+                yield one
+                kids = [one[key] for key in one.keys()]  # noqa: SIM118
+            else:
+                kids = list(one) if isinstance(one, pikepdf.Array) else []
+            within.extend(kid for kid in kids if isinstance(kid, pikepdf.Object) and not kid.is_indirect)
 
 
 def _catalogue(document: Any, removed: dict[str, None]) -> None:
@@ -71,16 +87,14 @@ def _catalogue(document: Any, removed: dict[str, None]) -> None:
 def _object(item: Any, removed: dict[str, None]) -> None:
     import pikepdf
 
-    for key in ("/OpenAction", "/A", "/AA", "/PA", "/Next"):
+    for key in ("/OpenAction", "/A", "/PA", "/Next"):
         inner = item.get(key)
-        if isinstance(inner, pikepdf.Dictionary) and key != "/AA" and (what := _what_it_does(inner)):
+        if isinstance(inner, pikepdf.Dictionary) and (what := _what_it_does(inner)):
             del item[key]
             removed[what] = None
-        elif isinstance(inner, pikepdf.Array) and key == "/Next":
-            del item[key]
-        elif key == "/AA" and inner is not None:
-            del item[key]
-            removed["actions that start by themselves"] = None
+    if "/AA" in item:
+        del item["/AA"]
+        removed["actions that start by themselves"] = None
     if what := _what_it_does(item):
         _defuse(item)
         removed[what] = None
@@ -95,7 +109,8 @@ def _object(item: Any, removed: dict[str, None]) -> None:
 
 
 def _what_it_does(action: Any) -> str:
-    return _ACTS.get(str(action.get("/S", "")), "") if action.get("/Type", "/Action") == "/Action" else ""
+    # whatever type it says to be of: readers do not look at that
+    return _ACTS.get(str(action.get("/S", "")), "")
 
 
 def _defuse(action: Any) -> None:
