@@ -171,6 +171,22 @@ def test_fields_that_start_programs_lose_their_instruction_and_others_keep_it():
     assert without_dde(date) == (date, False)
 
 
+@pytest.mark.parametrize(
+    "start",
+    [rb"\objdata ", rb"\objdata0 ", rb"\objdata-12 ", rb"\\\objdata ", rb"\objdata{}", b"\\objdata\\bin3 }}}"],
+)
+def test_objects_are_found_and_blanked_however_their_control_word_is_written(start: bytes, look: Look):
+    data = b"01050000020000000b000000" + b"equation.3".hex().encode()
+    content = rb"{\rtf1{\object\objupdate1{\*" + start + data + b"}}text}"
+    assert {"rtf_object", "rtf_object_starts"} <= look.rules("a.rtf", content)
+    disarmed = disarm_rtf(content)
+    assert "embedded objects" in disarmed.removed
+    assert data not in disarmed.content
+    assert disarmed.content.endswith(b"}}text}")
+    assert len(disarmed.content) == len(content)
+    assert "rtf_object_starts" not in look.rules("a.rtf", disarmed.content)
+
+
 def script() -> pikepdf.Dictionary:
     return pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert(1)")
 

@@ -6,10 +6,13 @@ import re
 
 from mailward_antivirus.disarm.outcome import CannotDisarm, Disarmed
 
-_DATA = re.compile(rb"(?<!\\)\\objdata\b")
-_STARTS = re.compile(rb"(?<!\\)\\obj(?:update|autlink)\b")
-_TEMPLATE = re.compile(rb"(?<!\\)\\template\b")
-_STRUCTURE = re.compile(rb"\\.|[{}]", re.S)
+_WORD = rb"(?<!\\)(?:\\\\)*(\\(?:%s)(?![A-Za-z]))"
+"""A control word: after characters that are ``\\``, and up to its last letter; a number may follow at once."""
+_DATA = re.compile(_WORD % rb"objdata")
+_STARTS = re.compile(_WORD % rb"objupdate|objautlink" + rb"(?:-?\d+)?")
+_TEMPLATE = re.compile(_WORD % rb"template")
+_STRUCTURE = re.compile(rb"\\bin(-?\d*) ?|\\.|[{}]", re.S)
+_MOST_DIGITS = 9
 
 
 def disarm_rtf(content: bytes) -> Disarmed:
@@ -22,19 +25,24 @@ def disarm_rtf(content: bytes) -> Disarmed:
             text[start:end] = b" " * (end - start)
             removed.append(what)
     for match in _STARTS.finditer(content):
-        start, end = match.span()
+        start, end = match.start(1), match.end()
         text[start:end] = b" " * (end - start)
         removed.append("objects that start by themselves")
     return Disarmed(bytes(text), tuple(dict.fromkeys(removed)))
 
 
 def _end_of_group(content: bytes, start: int) -> int:
-    depth = 0
-    for token in _STRUCTURE.finditer(content, start):
+    depth, place = 0, start
+    while (token := _STRUCTURE.search(content, place)) is not None:
+        place = token.end()
         if token[0] == b"{":
             depth += 1
         elif token[0] == b"}":
             if not depth:
                 return token.start()
             depth -= 1
+        elif token[1]:
+            if len(token[1]) > _MOST_DIGITS:
+                raise CannotDisarm("binary data of absurd length")
+            place += int(token[1]) if token[1].isdigit() else 0  # bytes in which no brace counts
     raise CannotDisarm("a group is not closed")

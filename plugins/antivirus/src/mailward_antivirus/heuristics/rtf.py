@@ -8,16 +8,18 @@ from mailward_antivirus.heuristics.trait import Traits, trait
 
 MAX_BYTES = 8 * 1024 * 1024
 _MAX_OBJECTS = 50
-_OBJECT = pattern(r"[^\\]\\obj(?:data|embd|ocx|link|autlink|html)\b")
-_STARTS = pattern(r"[^\\]\\obj(?:update|autlink)\b")
-_TEMPLATE = pattern(r"\\\*\s*\\template\s+([^}]{0,200}(?:https?:|\\\\\\\\|ftp:)[^}]{0,200})")
+_WORD_ENDS = r"(?:-?\d{1,10})?[^a-z]"
+"""A control word ends where its letters do: a number may follow at once. Before it, ``\\\\`` is a character."""
+_OBJECT = pattern(r"[^\\](?:\\\\)*\\obj(?:data|embd?|ocx|link|autlink|html)" + _WORD_ENDS)
+_STARTS = pattern(r"[^\\](?:\\\\)*\\obj(?:update|autlink)" + _WORD_ENDS)
+_TEMPLATE = pattern(r"\\\*\s*\\template(?:-?\d{1,10})?\s+([^}]{0,200}(?:https?:|\\\\\\\\|ftp:)[^}]{0,200})")
 _NOISE = pattern(
-    r"\\objdata\b[^{}\\]{0,900}\\bin0*[1-9]",
-    r"\\objdata[\s{}]{0,40}\\[a-z]+",
+    r"\\objdata[^{}\\]{0,900}\\bin0*[1-9]",
+    r"\\objdata(?:-?\d{1,10})?[\s{}]{0,40}\\[a-z]+",
     r"\{\\\*\\[a-z]{20}",
-    r"\\objdata\b[^{}]{0,200}(?:(?:\{[^{}]{0,100}\}|\\[a-z]{1,30}-?\d{0,10})\s?){6}",
+    r"\\objdata[^{}]{0,200}(?:(?:\{[^{}]{0,100}\}|\\[a-z]{1,30}-?\d{0,10})\s?){6}",
 )
-_DATA = pattern(r"[^\\]\\objdata\b")
+_DATA = pattern(r"[^\\](?:\\\\)*\\objdata(?:-?\d{1,10})?(?:[^a-z]|$)")
 _EQUATION_CLASS = bytes.fromhex("02ce020000000000c000000000000046")
 _PROGRAM = pattern(
     r"([^\x00\\/]{1,80}\.(?:exe|scr|com|pif|js|jse|vbs|vbe|wsf|hta|lnk|bat|cmd|ps1|dll|sct|msi))\x00",
