@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from mailward import Address, Envelope, Recipient, Reply, Sender, Session
+from mailward.cli import queue_view
+from mailward.cli.output import console
 from mailward.spool.admin import listing
 from mailward.spool.entry import Entry, Failure, Queue
 from mailward.spool.spool import Spool
@@ -88,6 +90,22 @@ def test_messages_are_listed_oldest_first_with_what_keeps_them(run: Run, three: 
     assert "eve@b.example, bob@b.example" in rows[1]
     assert "antivirus: odd" in rows[1]
     assert count.strip() == "3 messages"
+
+
+def test_a_long_list_looks_like_a_short_one(
+    store: Store, three: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = Store(store.root)
+    again.put("\u4f60\u597d@x.example", "red@a.example", reason="\x1b[31m\u4f60 is\u202ewide", created_at=4.0)
+    again.close()
+    entries = listing(store.root)
+    assert len(entries) == len(three) + 1
+    shown: list[list[str]] = []
+    for most in (len(entries), len(entries) - 1):
+        monkeypatch.setattr(queue_view, "MOST_IN_TABLE", most)
+        queue_view.print_entries(console(), entries)
+        shown.append(capsys.readouterr().out.splitlines())
+    assert shown[1] == [line.rstrip() for line in shown[0]] != shown[0]
 
 
 @pytest.mark.parametrize(

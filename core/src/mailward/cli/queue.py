@@ -13,7 +13,7 @@ from attrs import asdict
 
 from mailward.cli.options import address, config_option, json_option
 from mailward.cli.output import FAILED, OK, console, fail, print_json, table, text
-from mailward.cli.queue_view import counts_table, entries_table, facts, messages, plain_entry
+from mailward.cli.queue_view import counts_table, entries_table, facts, messages, plain_entry, print_entries
 from mailward.cli.selection import Choice, filters
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def list_(as_json: bool, config: Path | None, **choice: Any) -> None:
         return
     out = console()
     if found:
-        out.print(entries_table(found))
+        print_entries(out, found)
     out.print(text(messages(len(found)), "dim"))
     for path in broken:
         out.print(text(f"damaged, set aside: {path}", "failure"))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailward.cli.output import table, text
+from mailward.cli.output import print_long_table, table, text
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from mailward.spool.admin import QueueCount
     from mailward.spool.entry import Entry
+
+MOST_IN_TABLE = 500
+"""Messages whose lines are laid out for the terminal."""
+
+_HEADINGS = ("id", "queue", "since", "size", "tries", "from", "to", "why")
 
 
 def messages(count: int) -> str:
@@ -23,7 +29,15 @@ def messages(count: int) -> str:
 
 def entries_table(entries: Iterable[Entry]) -> Table:
     """One line for each message."""
-    return table(("id", "queue", "since", "size", "tries", "from", "to", "why"), map(_line, entries))
+    return table(_HEADINGS, map(_line, entries))
+
+
+def print_entries(out: Console, entries: Sequence[Entry]) -> None:
+    """One line for each message, at a speed that suits their number."""
+    if len(entries) > MOST_IN_TABLE:
+        print_long_table(_HEADINGS, map(_line, entries))
+    else:
+        out.print(entries_table(entries))
 
 
 def _line(entry: Entry) -> tuple[object, ...]:
