@@ -91,6 +91,42 @@ def test_links_of_the_reader_stay_and_links_that_load_do_not():
     assert b'Target="about:blank"' in left
 
 
+def within(kind: str, target: str) -> bytes:
+    return (
+        f'<?xml version="1.0"?><Relationships><Relationship Id="a" Type="http://x/{kind}" Target="{target}"/>'
+        "</Relationships>"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "name"),
+    [
+        ("vbaProject", "data.bin", "word/data.bin"),
+        ("vbaProject", "/WORD/d%61ta.bin", "word/data.bin"),
+        ("vbaProject", "media/../data.xml", "word/data.xml"),
+        ("oleObject", "media/image1.png", "word/media/image1.png"),
+        ("package", "other/data.xml", "word/other/data.xml"),
+        ("image", "embeddings/data.xml", "word/embeddings/data.xml"),
+    ],
+)
+def test_what_a_member_is_its_relationship_says_and_not_its_name(kind: str, target: str, name: str):
+    acts = b"MZ what acts"
+    decoy = {"word/vbaProject.bin": b"decoy", "word/document.xml": b"<w:document/>"}
+    content = ooxml({**decoy, "word/_rels/document.xml.rels": within(kind, target), name: acts})
+    disarmed = disarm_ooxml(content)
+    left = members(disarmed.content)
+    assert acts not in left.values()
+    assert left["word/document.xml"] == b"<w:document/>"
+    assert len(disarmed.removed) == 2
+
+
+def test_a_sheet_of_macros_by_another_name_is_emptied():
+    rels = {"xl/_rels/workbook.xml.rels": within("xlMacrosheet", "worksheets/sheet1.xml")}
+    disarmed = disarm_ooxml(ooxml({**rels, "xl/worksheets/sheet1.xml": XLM % b"RUN(1)"}))
+    assert b"RUN" not in members(disarmed.content)["xl/worksheets/sheet1.xml"]
+    assert disarmed.removed == ("Excel 4 macros",)
+
+
 RELATIONSHIPS = (
     '<r:Relationships xmlns:r="urn:r"><r:Relationship Id="a" Type="http://x/{}" Target="https://host/a" '
     'TargetMode="External"/></r:Relationships>',

@@ -11,11 +11,13 @@ import posixpath
 import re
 import zipfile
 import zlib
+from collections import defaultdict
+from urllib.parse import unquote
 
 from mailward_antivirus.disarm.emptyole import EMPTY_OLE
 from mailward_antivirus.disarm.fields import without_dde
 from mailward_antivirus.disarm.outcome import CannotDisarm, Disarmed
-from mailward_antivirus.heuristics.relationships import is_wide, relationships
+from mailward_antivirus.heuristics.relationships import is_markup, is_wide, relationships
 
 MAX_MEMBERS = 10_000
 MAX_MEMBER_BYTES = 100 * 1024 * 1024
@@ -23,6 +25,9 @@ MAX_TOTAL_BYTES = 300 * 1024 * 1024
 _MACROS = re.compile(r"(?:^|/)(?:vbaProject|vbaData|vbaProjectSignature)[^/]*$|^customUI/", re.I)
 _EMPTIED = re.compile(r"/(?:embeddings|activeX)/[^/]+$", re.I)
 _MACRO_SHEET = re.compile(r"/(?:intl)?macrosheets/[^/]+$", re.I)
+_MACRO_KINDS = frozenset(["vbaproject", "wordvbadata", "vbaprojectsignature", "vbaprojectsignatureagile"])
+_OBJECT_KINDS = frozenset(["oleobject", "package", "activexcontrolbinary"])
+_SHEET_KINDS = frozenset(["xlmacrosheet", "xlintlmacrosheet"])
 _EMPTY_SHEET = (
     b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
     b'<xm:macrosheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" '
@@ -51,9 +56,11 @@ def disarm_ooxml(content: bytes) -> Disarmed:
             names = {info.filename for info, _ in members}
             if "[Content_Types].xml" not in names:
                 raise CannotDisarm("not an Office document")
-            gone = {name for name in names if _MACROS.search(name)}
+            kinds = _kinds(members)
+            gone = {name for name in names if _MACROS.search(name) or kinds[name.lower()] & _MACRO_KINDS}
+            doomed = {name.lower() for name in gone}
             rewritten = [
-                (info, _disarmed(info.filename, data, gone, removed))
+                (info, _disarmed(info.filename, data, kinds[info.filename.lower()], doomed, removed))
                 for info, data in members
                 if info.filename not in gone
             ]
@@ -61,6 +68,23 @@ def disarm_ooxml(content: bytes) -> Disarmed:
         raise CannotDisarm(f"damaged or encrypted: {type(error).__name__}") from error
     removed.update(dict.fromkeys(f"macros ({posixpath.basename(name)})" for name in sorted(gone)))
     return Disarmed(_write(rewritten), tuple(removed))
+
+
+def _kinds(members: list[tuple[zipfile.ZipInfo, bytes]]) -> defaultdict[str, set[str]]:
+    """What the relationships say that each member is, by its name in lower case: its own name says nothing."""
+    kinds: defaultdict[str, set[str]] = defaultdict(set)
+    for info, data in members:
+        if info.filename.lower().endswith(".rels"):
+            for one in relationships(data):
+                if not one.outside:
+                    kinds[_place(info.filename, one.target)].add(one.kind.lower())
+    return kinds
+
+
+def _place(relationships_name: str, target: str) -> str:
+    """The member that a target is, in lower case."""
+    folder = posixpath.dirname(posixpath.dirname(relationships_name))
+    return posixpath.normpath(posixpath.join("/", folder, unquote(target).replace("\\", "/"))).lstrip("/").lower()
 
 
 def _read(document: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, bytes]]:
@@ -91,20 +115,22 @@ def _write(members: list[tuple[zipfile.ZipInfo, bytes]]) -> bytes:
     return out.getvalue()
 
 
-def _disarmed(name: str, data: bytes, gone: set[str], removed: dict[str, None]) -> bytes:
+def _disarmed(name: str, data: bytes, kinds: set[str], gone: set[str], removed: dict[str, None]) -> bytes:
     if name.lower().endswith((".rels", ".xml")) and is_wide(data):
         raise CannotDisarm("XML in UTF-16")
     if name.lower().endswith(".rels"):
         return _relationships(name, data, gone, removed)
     if name == "[Content_Types].xml":
         return _OVERRIDE.sub(lambda one: b"" if _names_one_of(one[0], gone) else one[0], data)
-    if _EMPTIED.search(name) and not name.lower().endswith((".xml", ".rels")):
+    if kinds & _OBJECT_KINDS or (
+        _EMPTIED.search(name) and not (is_markup(data[:64]) and name.lower().endswith(".xml"))
+    ):
         removed[f"an embedded object ({posixpath.basename(name)})"] = None
         return EMPTY_OLE
     if "/activex/" in name.lower() and name.lower().endswith(".xml"):
         removed[f"a control ({posixpath.basename(name)})"] = None
         return _CLASS.sub(_NO_CLASS, data)
-    if _MACRO_SHEET.search(name):
+    if _MACRO_SHEET.search(name) or kinds & _SHEET_KINDS:
         if not name.lower().endswith(".xml"):
             raise CannotDisarm("Excel 4 macros in the binary form")
         removed["Excel 4 macros"] = None
@@ -128,12 +154,10 @@ def _text(name: str, data: bytes, removed: dict[str, None]) -> bytes:
 
 def _names_one_of(override: bytes, gone: set[str]) -> bool:
     match = _PART_NAME.search(override)
-    return match is not None and match[1].decode("utf-8", "replace").lstrip("/") in gone
+    return match is not None and unquote(match[1].decode("utf-8", "replace")).lstrip("/").lower() in gone
 
 
 def _relationships(name: str, data: bytes, gone: set[str], removed: dict[str, None]) -> bytes:
-    folder = posixpath.dirname(posixpath.dirname(name))
-
     def change(one: re.Match[bytes]) -> bytes:
         kind, target = _TYPE.search(one[0]), _TARGET.search(one[0])
         if kind is None or target is None:
@@ -144,8 +168,7 @@ def _relationships(name: str, data: bytes, gone: set[str], removed: dict[str, No
                 return one[0]
             removed["links that load from elsewhere"] = None
             return one[0][: target.start()] + target[1] + b'"about:blank"' + one[0][target.end() :]
-        path = where.lstrip("/") if where.startswith("/") else posixpath.normpath(posixpath.join(folder, where))
-        return b"" if path in gone else one[0]
+        return b"" if _place(name, where) in gone else one[0]
 
     changed = _RELATIONSHIP.sub(change, data)
     # another reader has to agree that nothing is left
