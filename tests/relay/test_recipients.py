@@ -16,7 +16,9 @@ import pytest
 from attrs import frozen
 
 from mailward import Address, Masks, Recipient, Secret, Session
+from mailward_relay import callforward
 from mailward_relay.recipient_settings import InDoubt, LdapSettings, RecipientSettings
+from mailward_relay.route_settings import RouteSettings
 
 STRANGER = Session(client_ip="203.0.113.9")
 BASE = "dc=house,dc=example"
@@ -132,6 +134,42 @@ def test_where_the_next_hop_does_not_say_the_setting_decides(
 
 def test_a_next_hop_that_is_down_is_a_doubt(house: Any, unused_port: int) -> None:
     assert answers(house(unused_port, call_forward=True), "bob@house.example") == ["451 4.1.1"]
+
+
+@pytest.mark.parametrize("where", ["GREETING", "EHLO", "MAIL", "RCPT"])
+@pytest.mark.parametrize(
+    ("in_doubt", "expected"), [(InDoubt.DEFER, "451 4.1.1"), (InDoubt.ACCEPT, "")], ids=["defer", "accept"]
+)
+def test_a_next_hop_that_hangs_is_a_doubt_and_keeps_only_the_first_waiting(
+    peer: Any, house: Any, monkeypatch: pytest.MonkeyPatch, where: str, in_doubt: InDoubt, expected: str
+) -> None:
+    monkeypatch.setattr(callforward, "ANSWER_S", 0.3)
+    server = peer(script={where: "stall"})
+    asked = ["bob@house.example", "eve@house.example", "ann@house.example"]
+    assert forwarding(server, house, *asked, in_doubt=in_doubt) == [expected] * 3
+    assert server.connections == 1
+
+
+def test_behind_a_next_hop_that_hangs_the_backup_is_asked(
+    peer: Any, make_relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callforward, "ANSWER_S", 0.3)
+
+    async def run() -> list[str]:
+        first, backup = peer(script={"RCPT": "stall"}), peer(script={"RCPT": only_bob})
+        async with first.listening(), backup.listening():
+            route = RouteSettings(hosts={f"127.0.0.1:{first.port}": 1}, backup=(f"127.0.0.1:{backup.port}",))
+            relay = make_relay(
+                local={"house.example": "route:house"},
+                route={"house": route},
+                recipients=RecipientSettings(call_forward=True),
+            )
+            try:
+                return [await ask(relay, f"{name}@house.example") for name in ("bob", "eve")]
+            finally:
+                await relay.stop()
+
+    assert asyncio.run(run()) == ["", "550 5.1.1"]
 
 
 def test_a_link_that_was_asked_carries_mail_afterwards(peer: Any, house: Any, send: Any) -> None:

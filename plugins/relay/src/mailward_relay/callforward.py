@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mailward import NULL, Address, NextHop, PeerError, Recipient, Sender
+from mailward_relay.cache import Expiring
 from mailward_relay.commands import mail_command, rcpt_command, unsendable
 from mailward_relay.link import Link
 from mailward_relay.pool import Pool
@@ -16,6 +18,12 @@ from mailward_relay.wire import LinkError
 MOST_HOPS = 3
 ASKABLE = ("smtp", "lmtp")
 
+ANSWER_S = 8.0
+"""For one next hop: all of them together stay within the time that a plugin has for a recipient."""
+
+SILENT_S = 30.0
+"""How long a next hop that did not answer in time is not asked: who waits is a client with its message."""
+
 
 @frozen
 class CallForward:
@@ -24,6 +32,12 @@ class CallForward:
     settings: RelaySettings
     pool: Pool
     route: Callable[[Address], Awaitable[tuple[NextHop, ...]]]
+    monotonic: Callable[[], float]
+    _silent: Expiring[NextHop, str] = field(init=False)
+
+    @_silent.default
+    def _none_is_silent(self) -> Expiring[NextHop, str]:
+        return Expiring(self.monotonic)
 
     async def knows(self, address: Address) -> bool:
         """Whether the next hop takes an address: 2xx yes, 5xx no. Raises PeerError where it does not say."""
@@ -32,13 +46,28 @@ class CallForward:
             return True  # a folder takes everybody
         fault: PeerError = PeerError("no next hop")
         for hop in hops[:MOST_HOPS]:
-            for fresh in (False, True):
-                try:
-                    async with self.pool.lease(hop, fresh=fresh) as link:
-                        return await self._ask(link, address)
-                except LinkError as error:
-                    fault = error
+            silent = self._silent.get(hop)
+            if silent is not None:
+                fault = PeerError(silent)
+                continue
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    return await self._call(hop, address)
+            except LinkError as error:
+                fault = error
+            except TimeoutError:
+                fault = PeerError(f"{hop} gave no answer in {ANSWER_S:g} s")
+                self._silent.put(hop, str(fault), SILENT_S)
         raise fault
+
+    async def _call(self, hop: NextHop, address: Address) -> bool:
+        """One next hop; on a kept connection that has gone stale, a second time on a fresh."""
+        try:
+            async with self.pool.lease(hop) as link:
+                return await self._ask(link, address)
+        except LinkError:
+            async with self.pool.lease(hop, fresh=True) as link:
+                return await self._ask(link, address)
 
     async def _ask(self, link: Link, address: Address) -> bool:
         if unsendable(address, link.extensions) is not None:

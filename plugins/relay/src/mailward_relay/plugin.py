@@ -63,7 +63,7 @@ class Relay(Plugin):
             context.resolve_path,
             context.clock,
             context.log,
-            CallForward(settings, self._pool, self._hops_of).knows,
+            CallForward(settings, self._pool, self._hops_of, context.clock.monotonic).knows,
         )
         self.idle = frozenset(self._idle())
 
