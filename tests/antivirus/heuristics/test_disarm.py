@@ -223,6 +223,15 @@ def test_objects_are_found_and_blanked_however_their_control_word_is_written(sta
     assert "rtf_object_starts" not in look.rules("a.rtf", disarmed.content)
 
 
+@pytest.mark.parametrize("within", [(b"{", b"}"), (b"", b"")], ids=["nested", "side by side"])
+def test_objects_within_objects_are_looked_at_once(within: tuple[bytes, bytes]):
+    many = 50_000
+    content = b"{\\rtf1{" + (within[0] + rb"\objdata 00") * many + within[1] * many + b"}text}"
+    disarmed = disarm_rtf(content)
+    assert disarmed.content.count(rb"\objdata") == 1
+    assert disarmed.content.endswith(b"}text}")
+
+
 def script() -> pikepdf.Dictionary:
     return pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert(1)")
 

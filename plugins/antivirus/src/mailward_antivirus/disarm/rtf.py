@@ -20,7 +20,10 @@ def disarm_rtf(content: bytes) -> Disarmed:
     text = bytearray(content)
     removed: list[str] = []
     for found, what in ((_DATA, "embedded objects"), (_TEMPLATE, "a template from elsewhere")):
+        end = 0
         for match in found.finditer(content):
+            if match.start() < end:  # within what is blanked already: looked at once, however deep it is nested
+                continue
             start, end = match.end(), _end_of_group(content, match.end())
             text[start:end] = b" " * (end - start)
             removed.append(what)
