@@ -276,6 +276,26 @@ def test_one_item_waits_for_each_virus(tmp_path: Path, mails: Any, central: Cent
         assert record["virus"] == "EICAR-Test-File"
 
 
+def test_what_killed_processes_left_takes_no_room_and_an_item_without_content_keeps_none_waiting(
+    tmp_path: Path, mails: Any
+) -> None:
+    (tmp_path / "to").mkdir()
+    told = Told(tmp_path / "state", central=Central.ALL, central_to=str(tmp_path / "to"))
+    told.judge(mails.parts(mails.text(), mails.file(mails.eicar, "a.com"), mails.file(mails.eicar + b" ", "b.com")))
+    spool = told.plugin._aftermath.spool
+    first, second = spool.items()
+    first.content.unlink()
+    for name in (".new-left", "000000000000001-left.bin"):
+        (spool.folder / name).write_bytes(b"x")
+        os.utime(spool.folder / name, (1, 1))
+    (spool.folder / ".new-young").write_bytes(b"x")
+    forwarder = told.plugin._aftermath.forwarder()
+    assert forwarder is not None
+    assert forwarder.send_waiting()
+    assert sorted(path.name for path in (tmp_path / "to").iterdir()) == [second.content.name, second.record.name]
+    assert {path.name for path in spool.folder.iterdir()} == {".lock", ".new-young"}
+
+
 def test_a_backlog_that_is_full_is_told_once_and_the_mail_goes_its_way(tmp_path: Path, mails: Any) -> None:
     told = Told(
         tmp_path / "state", central=Central.ALL, central_to=str(tmp_path / "to"), central_backlog_bytes=1024 * 1024

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -18,6 +19,8 @@ from mailward import Envelope, Finding, Part
 from mailward_antivirus.files import write
 
 _STEP_BYTES = 1024 * 1024
+LEFT_S = 3600.0
+"""What has been half written for longer was left so."""
 
 
 class SpoolFull(Exception):
@@ -60,6 +63,17 @@ class Spool:
         if not self.folder.is_dir():
             return ()
         return tuple(self._item(path.stem) for path in sorted(self.folder.glob("[0-9]*.json")))
+
+    def sweep(self, now: float) -> None:
+        """Remove what is no item and never will be: left by processes that were ended. Raises OSError."""
+        if not self.folder.is_dir():
+            return
+        for path in tuple(self.folder.iterdir()):
+            half = path.suffix == ".bin" and not path.with_suffix(".json").exists()
+            if half or path.name.startswith(".new-"):
+                with suppress(FileNotFoundError):
+                    if now - path.stat().st_mtime > LEFT_S:
+                        path.unlink()
 
     def waiting_bytes(self) -> int:
         """How much waits. Raises OSError."""

@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import ssl
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -141,6 +142,7 @@ class Forwarder:
 
     def send_waiting(self) -> bool:
         """Send what waits; whether nothing is left. Raises OSError where the spool cannot be read."""
+        self.spool.sweep(time.time())
         items = self.spool.items()
         if not items:
             return True
@@ -154,6 +156,10 @@ class Forwarder:
     def _send(self, items: Sequence[Item]) -> bool:
         left = 0
         for item in items:
+            if not item.content.exists():  # somebody took it: the others must not wait for it
+                self.alerts.tell("central_quarantine_spool", f"the content of {item.name} is gone")
+                item.remove()
+                continue
             try:
                 self.target.send(item)
             except NotSent as error:
