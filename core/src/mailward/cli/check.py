@@ -137,19 +137,17 @@ def _logins(engine: Engine, listener: ListenerSection) -> Iterator[Check]:
     if settings.auth is Auth.OFF or settings.password_file is not None:
         return
     if not engine.policies.default.implementing("authenticate"):
-        key = f"listener.{listener.name}" if listener.name else "gateway"
+        key = listener.key
         advice = f"set {key}.password_file, or enable a plugin that has the hook authenticate"
         yield Check(f"{key} passwords", False, "nobody can log in: no password is known", advice, plugin="core")
 
 
 async def _postmaster(engine: Engine) -> Check:
     """RFC 5321 section 4.5.1: mail to <postmaster> alone is taken; so its address has to be of the house."""
-    from mailward.values.address import Address
     from mailward.values.check import Check
     from mailward.values.envelope import Recipient
 
-    own = engine.config.core.gateway.postmaster
-    address = Address("postmaster", engine.hostname.lower()) if own.is_null else own
+    address = engine.config.core.gateway.postmaster_address
     taken = await engine.gate.locality(Recipient(address)) is True
     advice = "set gateway.postmaster to an address of the house: strangers who write to <postmaster> are refused"
     detail = f"<postmaster> is {address}{'' if taken else ', which is not in the house'}"

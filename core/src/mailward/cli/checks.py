@@ -101,7 +101,7 @@ def _greets_as(listen: Listen, hostname: str) -> bool:
 def files_of(config: Config, listener: ListenerSection) -> Iterator[Check]:
     """Whether the certificate and the password file of a listener can be used."""
     settings = listener.settings
-    key = f"listener.{listener.name}" if listener.name else "gateway"
+    key = listener.key
     if settings.tls is not Tls.OFF:
         try:
             Certificates(settings, config.base, key, config.source)

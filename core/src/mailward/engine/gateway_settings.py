@@ -238,6 +238,11 @@ class GatewaySettings:
         help="what happens to recipients whose copy is refused while the message was accepted for others",
     )
 
+    @property
+    def postmaster_address(self) -> Address:
+        """Whom mail to <postmaster> without a domain is for (RFC 5321 section 4.5.1)."""
+        return Address("postmaster", self.hostname.lower()) if self.postmaster.is_null else self.postmaster
+
 
 WHOLE_GATEWAY = frozenset(
     {"hostname", "postmaster", "max_connections", "max_hops", "scan", "delivery", "trace", "refused_copies"}

@@ -19,6 +19,11 @@ class ListenerSection:
     name: str
     settings: GatewaySettings
 
+    @property
+    def key(self) -> str:
+        """The section of the configuration that it is: what messages about its settings begin with."""
+        return f"listener.{self.name}" if self.name else "gateway"
+
 
 def read_listeners(
     gateway: GatewaySettings, table: Mapping[str, Any], named: Mapping[str, Any], source: str

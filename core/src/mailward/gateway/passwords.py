@@ -32,9 +32,9 @@ def check_user(user: str) -> None:
         raise PasswordError(f"{user!r} is no name of a user: 1 to 255 characters, no spaces, no colon, no # at first")
 
 
-def _read(file: Path) -> dict[str, str]:
+def _users(file: Path, text: str) -> dict[str, str]:
     users: dict[str, str] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         user, _, secret = line.partition(":")
@@ -59,7 +59,7 @@ class PasswordFile:
             info = os.stat(self._file)
             state = (info.st_mtime_ns, info.st_size, info.st_ino)
             if state != self._state:
-                self._users = _read(self._file)
+                self._users = _users(self._file, self._file.read_text(encoding="utf-8"))
                 self._state = state
         except (OSError, UnicodeDecodeError) as error:
             raise PasswordError(f"{self._file}: cannot be read: {error}") from error
@@ -85,8 +85,8 @@ def set_password(file: Path, user: str, secret: str | None) -> bool:
     """
     check_user(user)
     try:
-        was_there = file.exists() and user in _read(file)
         text = file.read_text(encoding="utf-8") if file.exists() else ""
+        was_there = user in _users(file, text)
         lines = text.removesuffix("\n").split("\n") if text else []
         own = [number for number, line in enumerate(lines) if line.startswith(f"{user}:")]
         at = own[0] if own else len(lines)

@@ -68,7 +68,7 @@ def points_of(config: Config) -> tuple[Point, ...]:
     points: list[Point] = []
     taken: dict[tuple[str, int], str] = {}
     for listener in config.listeners:
-        key = f"listener.{listener.name}.listen" if listener.name else "gateway.listen"
+        key = f"{listener.key}.listen"
         for text in listener.settings.listen:
             listen = Listen.parse(text, config.source, key)
             if listen.port and listen.place in taken:

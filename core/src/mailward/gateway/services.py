@@ -128,7 +128,6 @@ class Listener:
     def __init__(self, section: ListenerSection, services: Services) -> None:
         """Raises ConfigError where a file that it needs cannot be used."""
         config = services.engine.config
-        key = f"listener.{section.name}" if section.name else "gateway"
         settings = section.settings
         self.section = section.name
         self.name = section.name or "gateway"
@@ -139,7 +138,7 @@ class Listener:
         self.xforward_from = Networks.parse(settings.xforward_from)
         self.certificates: Certificates | None = None
         if settings.tls is not Tls.OFF:
-            self.certificates = Certificates(settings, config.base, key, config.source)
+            self.certificates = Certificates(settings, config.base, section.key, config.source)
         self.offers: dict[tuple[bool, ...], Reply] = {}
         self.authenticator: Authenticator | None = None
         if settings.auth is not Auth.OFF:
@@ -149,7 +148,7 @@ class Listener:
                 try:
                     file.check()
                 except PasswordError as error:
-                    raise ConfigError(config.source, [Problem(f"{key}.password_file", str(error))]) from error
+                    raise ConfigError(config.source, [Problem(f"{section.key}.password_file", str(error))]) from error
             self.authenticator = Authenticator(services.engine, file, services.hash_turns)
 
     def connection(self) -> Server:

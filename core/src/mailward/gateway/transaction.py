@@ -123,7 +123,11 @@ async def rcpt(server: Server, argument: str) -> Reply | None:
         server.refused("rcpt_to", TOO_MANY_RECIPIENTS, "core", "max_recipients", str(path.address))
         return TOO_MANY_RECIPIENTS
     gate = server.services.engine.gate
-    recipient = Recipient(_with_domain(server, path.address), path.parameters, source_route=path.source_route)
+    recipient = Recipient(
+        path.address if path.address.domain else server.settings.postmaster_address,
+        path.parameters,
+        source_route=path.source_route,
+    )
     local = await gate.locality(recipient)
     if local is not None:
         recipient = evolve(recipient, local=local)
@@ -134,11 +138,3 @@ async def rcpt(server: Server, argument: str) -> Reply | None:
     transaction.recipients.append(recipient)
     transaction.findings += ruling.findings
     return RECIPIENT_OK
-
-
-def _with_domain(server: Server, address: Address) -> Address:
-    """``<postmaster>`` alone is an address too (RFC 5321 section 4.5.1)."""
-    if address.domain:
-        return address
-    own = server.settings.postmaster
-    return Address("postmaster", server.settings.hostname.lower()) if own.is_null else own
