@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, between, setting
     from mailward.hooks.tally import Tally
     from mailward.hooks.template import Template
-    from mailward.mime import CONTAINER_TYPES, Limits, Member, Message, Name, Part, PartKind, unpack_binhex, unpack_zip
+    from mailward.mime import (
+        CONTAINER_TYPES,
+        Limits,
+        Member,
+        Message,
+        Name,
+        Part,
+        PartKind,
+        true_charset,
+        unpack_binhex,
+        unpack_zip,
+    )
     from mailward.values.action import (
         Action,
         Bounce,
@@ -232,6 +243,7 @@ __all__ = [
     "mask_regex",
     "printable",
     "setting",
+    "true_charset",
     "unpack_binhex",
     "unpack_zip",
 ]
@@ -271,6 +283,7 @@ _HOMES = {
     "Name": "mailward.mime",
     "Part": "mailward.mime",
     "PartKind": "mailward.mime",
+    "true_charset": "mailward.mime",
     "unpack_binhex": "mailward.mime",
     "unpack_zip": "mailward.mime",
     "Action": "mailward.values.action",

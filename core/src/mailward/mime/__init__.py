@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mailward.mime.binhex import unpack_binhex
-    from mailward.mime.charset import decode_text
+    from mailward.mime.charset import decode_text, true_charset
     from mailward.mime.containers import CONTAINER_TYPES
     from mailward.mime.edit import resolve
     from mailward.mime.errors import EditError, LimitExceeded, MemberError, MimeError
@@ -52,6 +52,7 @@ __all__ = [
     "detect",
     "resolve",
     "spliced",
+    "true_charset",
     "unpack_binhex",
     "unpack_zip",
 ]
@@ -59,6 +60,7 @@ __all__ = [
 _HOMES = {
     "unpack_binhex": "mailward.mime.binhex",
     "decode_text": "mailward.mime.charset",
+    "true_charset": "mailward.mime.charset",
     "CONTAINER_TYPES": "mailward.mime.containers",
     "resolve": "mailward.mime.edit",
     "EditError": "mailward.mime.errors",

@@ -18,10 +18,9 @@ def looks_like_mail(part: Part) -> bool:
     """Whether an attachment of another type is a mail or a web archive by its name, and by how it begins."""
     if not _may_be_named(part):
         return False
-    names = [name.text.lower() for name in part.names]
-    if part.declared_type.startswith("application/") and any(name.endswith(_MAIL) for name in names):
+    if part.declared_type.startswith("application/") and part.is_named(_MAIL):
         return True
-    if not any(name.endswith((_MAIL, *_WEB_ARCHIVES)) for name in names):
+    if not part.is_named((_MAIL, *_WEB_ARCHIVES)):
         return False
     head = part.head(HEAD_BYTES)
     return _FIRST_FIELD.match(head) is not None or detect(head) == "message/rfc822"
@@ -32,7 +31,7 @@ def may_hold_blocks(part: Part) -> bool:
     kind = part.declared_type
     if kind.startswith(("text/", "multipart/")) or kind in _ENCODED_TYPES:
         return True
-    return _may_be_named(part) and any(name.text.lower().endswith(_ENCODED_NAMES) for name in part.names)
+    return _may_be_named(part) and part.is_named(_ENCODED_NAMES)
 
 
 def _may_be_named(part: Part) -> bool:

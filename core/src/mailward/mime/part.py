@@ -134,6 +134,10 @@ class Part(Payload):
             self.name_as(found)
         return self._names or ()
 
+    def is_named(self, suffixes: str | tuple[str, ...]) -> bool:
+        """Whether any of `names` ends so, whatever its case; ``suffixes`` in lower case, as ``.exe``."""
+        return any(name.text.lower().endswith(suffixes) for name in self.names)
+
     @property
     def _disposition(self) -> Parameters:
         raw = self.headers.raw("content-disposition")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from mailward import Part
+from mailward import Part, true_charset
 
 SMALL_BYTES = 4 * 1024 * 1024
 """Content up to this size is held in memory."""
@@ -40,8 +40,7 @@ def file_of(part: Part) -> Iterator[BinaryIO]:
 
 
 _HEAD_BYTES = 512
-_FEWEST_BYTES = 8
-_SURE_SHARE = 4
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @contextmanager
@@ -69,16 +68,9 @@ def text_of(part: Part) -> Iterator[Data]:
 def _wide(part: Part) -> str:
     """The codec of a text of two bytes a character: by its mark, what is declared, or zeros; empty for others."""
     head = part.head(_HEAD_BYTES)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    if part.charset.replace("-", "").startswith("utf16"):
+    if part.charset.replace("-", "").startswith("utf16") and not head.startswith(_MARKS):
         return "utf-16-be" if part.charset.endswith("be") else "utf-16-le"
-    if b"\0" not in head or len(head) < _FEWEST_BYTES:
-        return ""
-    even, odd, sure = head[0::2].count(0), head[1::2].count(0), len(head) // 2 * (_SURE_SHARE - 1) // _SURE_SHARE
-    if odd > sure and not even:
-        return "utf-16-le"
-    return "utf-16-be" if even > sure and not odd else ""
+    return true_charset(head, "")
 
 
 def pieces(data: Data, start: int, end: int, step: int = 256 * 1024) -> Iterator[bytes]:

@@ -30,7 +30,7 @@ _HEAD_BYTES = 16
 
 def is_card(part: Part) -> bool:
     """Whether a part is a calendar or a card: by declared type, name or first line."""
-    if part.declared_type in _TYPES or any(name.text.lower().endswith(_NAMES) for name in part.names):
+    if part.declared_type in _TYPES or part.is_named(_NAMES):
         return True
     return not part.detected_type and _BEGIN.match(part.head(64)) is not None
 

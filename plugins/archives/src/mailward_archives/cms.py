@@ -65,9 +65,8 @@ def read_declared(part: Part) -> Iterator[Member | Finding] | None:
 
 
 def _is_declared(part: Part) -> bool:
-    if part.declared_type in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
-        return True
-    return any(name.text.lower().endswith((".p7m", ".p7z")) for name in part.names)
+    declared = part.declared_type in ("application/pkcs7-mime", "application/x-pkcs7-mime")
+    return declared or part.is_named((".p7m", ".p7z"))
 
 
 def _joined(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -25,10 +25,6 @@ _IN_TEXTS = ("application/mac-binhex40", "application/mbox")
 _ISO_NAMES = (".iso", ".img", ".udf", ".bin", ".cdr")
 
 
-def _named(part: Part, suffixes: tuple[str, ...]) -> bool:
-    return any(name.text.lower().endswith(suffixes) for name in part.names)
-
-
 @frozen
 class Opener:
     """All readers, under the settings of one instance."""
@@ -77,14 +73,14 @@ class Opener:
                 if pdf.missing()
                 else pdf.read_pdf(part, self.settings)
             )
-        if not kind and self.settings.reads("lzma") and _named(part, (".lzma",)):
+        if not kind and self.settings.reads("lzma") and part.is_named(".lzma"):
             yield iter((unopened(part, "lzma: of a form that is not read"),))
         if self.settings.reads("cms"):
             yield cms.read_declared(part)
         if self.settings.reads("pgp") and pgp.is_pgp(part):
             yield pgp.read_pgp(part)
         yield read_text(part, self.settings)
-        if self.settings.reads("hidden") and (kind not in _HOLDERS or _named(part, _OPENED_ANYWHERE)):
+        if self.settings.reads("hidden") and (kind not in _HOLDERS or part.is_named(_OPENED_ANYWHERE)):
             yield read_hidden(part)
 
     def _container(self, part: Part, kind: str) -> Iterator[Member | Finding] | None:
@@ -106,7 +102,7 @@ class Opener:
         kind = part.detected_type
         if kind == APPLE_TYPE:
             return kind
-        if (not kind and not part.declared_type.startswith("text/")) or _named(part, _ISO_NAMES):
+        if (not kind and not part.declared_type.startswith("text/")) or part.is_named(_ISO_NAMES):
             # The first kilobyte of a disc image says nothing.
             return _ISO_TYPE if iso.identifiers(part) else kind
         return kind

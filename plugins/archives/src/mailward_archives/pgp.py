@@ -42,7 +42,7 @@ def is_pgp(part: Part) -> bool:
         return False
     if TYPE in (part.detected_type, part.declared_type):
         return True
-    return not part.detected_type and any(name.text.lower().endswith(_NAMES) for name in part.names)
+    return not part.detected_type and part.is_named(_NAMES)
 
 
 def read_pgp(part: Part) -> Iterator[Member | Finding] | None:

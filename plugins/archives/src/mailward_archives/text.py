@@ -28,7 +28,7 @@ def is_text(part: Part) -> bool:
     """Whether a part is worth looking through: declared as text, markup by content or name, or not binary."""
     if part.detected_type in (*_MARKUP_TYPES, _BINHEX_TYPE) or part.declared_type.startswith("text/"):
         return True
-    if _is_named_markup(part):
+    if part.is_named(_MARKUP_NAMES):
         # A browser goes by the name, whatever the first bytes are the mark of.
         return True
     return not part.detected_type and not _BINARY.search(part.head(_LOOKED_AT_BYTES))
@@ -50,11 +50,7 @@ def read_text(part: Part, settings: ArchivesSettings) -> Iterator[Member | Findi
 
 
 def _is_markup(part: Part) -> bool:
-    return part.detected_type in _MARKUP_TYPES or part.declared_type in _MARKUP_TYPES or _is_named_markup(part)
-
-
-def _is_named_markup(part: Part) -> bool:
-    return any(name.text.lower().endswith(_MARKUP_NAMES) for name in part.names)
+    return part.detected_type in _MARKUP_TYPES or part.declared_type in _MARKUP_TYPES or part.is_named(_MARKUP_NAMES)
 
 
 def _members(part: Part, settings: ArchivesSettings, markup: bool, is_cards: bool) -> Iterator[Member | Finding]:

@@ -131,7 +131,7 @@ def _forms(part: Part, text: str, is_marked_up: bool) -> Iterator[str]:
     """What readers see of a text: as markup, as it is written, or either, where types and names disagree."""
     if not is_marked_up:
         yield text
-    if is_marked_up or any(name.text.lower().endswith(_MARKED_UP_NAMES) for name in part.names):
+    if is_marked_up or part.is_named(_MARKED_UP_NAMES):
         yield shown(text)
         if _CDATA in text:
             # in HTML it begins a comment up to the next ">", unless it stands in SVG
