@@ -68,3 +68,13 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return target
 
     return fetch
+
+
+@pytest.fixture(scope="session")
+def wrapped(require: Callable[..., None]) -> list[Path]:
+    """One program in 44 wrappings: the files of Debian's clamav-testfiles."""
+    require("7zz")
+    found = sorted(Path("/usr/share/clamav-testfiles").glob("clam*"))
+    if len(found) < 44:
+        require("clamav-testfiles")
+    return found

@@ -12,18 +12,8 @@ from harness.mails import attachment, parts
 from harness.servers import open_clamd
 
 Start = Callable[..., Gateway]
-FOLDER = Path("/usr/share/clamav-testfiles")
 SIGNATURE = "aa15bcf478d165efd2065190eb473bcb:544:Test.Program\n"
 REFUSED = 550
-
-
-@pytest.fixture(scope="module")
-def wrapped(require: Callable[..., None]) -> list[Path]:
-    require("7zz")
-    found = sorted(FOLDER.glob("clam*"))
-    if len(found) < 44:
-        require("clamav-testfiles")
-    return found
 
 
 def sent(up: Gateway, wrapped: list[Path]) -> dict[str, int]:

@@ -314,6 +314,35 @@ def send() -> Send:
     return deliver
 
 
+Bursts = Callable[..., tuple[Result, list[bytes]]]
+
+
+@pytest.fixture
+def bursts(make_relay: MakeRelay, send: Send) -> Bursts:
+    """Delivers to a server that says the next answer after each read: the result, and what each read gave it."""
+
+    def deliver(answers: Sequence[bytes], *body: bytes) -> tuple[Result, list[bytes]]:
+        read: list[bytes] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            for answer in answers:
+                writer.write(answer)
+                read.append(await reader.read(65_536))
+            writer.close()
+
+        async def run() -> Result:
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            relay = make_relay()
+            (result,) = await send(relay, server.sockets[0].getsockname()[1], *body)
+            await relay.stop()
+            server.close()
+            return result
+
+        return asyncio.run(run()), read
+
+    return deliver
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     """A server's TLS context with a certificate that nobody signed."""

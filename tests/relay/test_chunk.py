@@ -31,30 +31,18 @@ def deliver(server: Any, send: Any, relay: Any, *bodies: Any, **keywords: Any) -
     return asyncio.run(run())
 
 
-def test_commands_and_content_leave_in_one_piece(make_relay: Any, send: Any) -> None:
-    bursts: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in (
+def test_commands_and_content_leave_in_one_piece(bursts: Any) -> None:
+    result, read = bursts(
+        (
             b"220 x\r\n",
             b"250-x\r\n250-CHUNKING\r\n250 PIPELINING\r\n",
             b"250 a\r\n250 b\r\n250 2.0.0 taken\r\n",
             b"221 e\r\n",
-        ):
-            writer.write(answer)
-            bursts.append(await reader.read(65_536))
-        writer.close()
-
-    async def run() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        relay = make_relay()
-        (result,) = await send(relay, server.sockets[0].getsockname()[1], MESSAGE)
-        assert (result.status, str(result.reply)) == ("delivered", "250 2.0.0 taken")
-        await relay.stop()
-        server.close()
-
-    asyncio.run(run())
-    assert bursts[1:] == [
+        ),
+        MESSAGE,
+    )
+    assert (result.status, str(result.reply)) == ("delivered", "250 2.0.0 taken")
+    assert read[1:] == [
         b"MAIL FROM:<a@sender.example>\r\nRCPT TO:<b@rcpt.example>\r\nBDAT %d LAST\r\n" % len(MESSAGE) + MESSAGE,
         b"QUIT\r\n",
         b"",

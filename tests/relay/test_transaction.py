@@ -44,31 +44,18 @@ def test_pipelined_and_plain_dialogue_are_the_same(make_relay: Any, send: Any, p
     assert dialogues == [[ehlo, f"{mail} SIZE=17", *rest], [ehlo, f"{mail} SIZE=17", *rest], [ehlo, mail, *rest]]
 
 
-def test_pipelined_commands_travel_together(make_relay: Any, send: Any) -> None:
-    bursts: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in (
+def test_pipelined_commands_travel_together(bursts: Any) -> None:
+    result, read = bursts(
+        (
             b"220 x\r\n",
             b"250-x\r\n250 PIPELINING\r\n",
             b"250 a\r\n250 b\r\n354 c\r\n",
             b"250 d\r\n",
             b"221 e\r\n",
-        ):
-            writer.write(answer)
-            bursts.append(await reader.read(65_536))
-        writer.close()
-
-    async def run() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        relay = make_relay()
-        (result,) = await send(relay, server.sockets[0].getsockname()[1])
-        assert result.status == "delivered"
-        await relay.stop()
-        server.close()
-
-    asyncio.run(run())
-    assert bursts[1:3] == [
+        )
+    )
+    assert result.status == "delivered"
+    assert read[1:3] == [
         b"MAIL FROM:<a@sender.example>\r\nRCPT TO:<b@rcpt.example>\r\nDATA\r\n",
         b"Subject: hello\r\n\r\ngood day\r\n.\r\n",
     ]
