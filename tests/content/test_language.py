@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailward_content.language import Mode, parse_statement, parse_term, split_terms
@@ -149,6 +149,8 @@ def reference(term: str) -> re.Pattern[str]:
 
 
 @given(st.text(LETTERS, min_size=1, max_size=8), st.text(LETTERS.upper() + "ab", max_size=30))
+@example("? ?b", "a AB")
+@example("? ?[", "")
 def test_a_term_finds_what_the_simple_reading_of_it_finds(term: str, text: str) -> None:
     spaced = " ".join(term.split())
     try:

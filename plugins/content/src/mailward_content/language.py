@@ -51,8 +51,9 @@ class Term:
 
     @property
     def trigger(self) -> str:
-        """The longest stretch of plain characters: where it does not occur, the term does not."""
-        return max((run for piece in self.pieces for run in piece.split(ANY_ONE)), key=len, default="")
+        """The longest stretch of plain characters, a blank only for want of others: no term is there without it."""
+        runs = (run for piece in self.pieces for run in piece.split(ANY_ONE))
+        return max(runs, key=lambda run: (not run.isspace(), len(run)), default="")
 
     @property
     def is_plain(self) -> bool:
