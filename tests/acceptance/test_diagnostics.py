@@ -146,7 +146,8 @@ def test_raw_copies_of_messages_are_kept(gateway: Start, hop: Hop) -> None:
         assert up.send(message, "reader@house.example").code == 250
     kept(up, "messages", 2)
     files = sorted((up.state / "diagnostics/messages").glob("*"))
-    assert [file.read_bytes() for file in files] == [big, CLEAN]
+    same = [file.read_bytes() == sent for file, sent in zip(files, (big, CLEAN), strict=True)]
+    assert same == [True, True]
 
 
 DEFERRING = """

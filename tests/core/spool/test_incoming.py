@@ -51,6 +51,29 @@ def test_flush_can_be_followed_by_more(spool: Spool) -> None:
     incoming.discard()
 
 
+@pytest.mark.parametrize("written", [70_000, 131_072, 200_000])
+@pytest.mark.parametrize("in_memory", [0, 1, 30_000])
+def test_a_piece_may_lie_in_the_file_and_in_memory(spool: Spool, written: int, in_memory: int) -> None:
+    body = os.urandom(written + in_memory)
+    incoming = spool.begin()
+    incoming.write(body[:written])
+    incoming.write(body[written:])
+    for start in (0, 1, written - 1, written, written + 1, len(body) - 1, len(body)):
+        for length in (0, 1, 2, in_memory, in_memory + 1, written, len(body), 2 * len(body)):
+            assert incoming.read(start, length) == body[start : start + length]
+    incoming.discard()
+
+
+def test_a_file_that_was_cut_is_said(spool: Spool) -> None:
+    incoming = spool.begin()
+    incoming.write(b"x" * 100_000)
+    os.truncate(incoming.flush(), 50_000)
+    assert incoming.read(0, 50_000) == b"x" * 50_000
+    with pytest.raises(SpoolError, match="shorter than what was received"):
+        incoming.read(0, 50_001)
+    incoming.discard()
+
+
 @given(st.binary(max_size=200))
 def test_the_head_ends_before_the_first_empty_line(data: bytes) -> None:
     head = cut_head(b"A: b\r\n\r\n" + data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,8 @@ class RawCopies:
             make_room(self._folder, self._settings.max_messages, self._settings.max_messages_bytes)
         except (OSError, SpoolError) as error:
             get_logger().warning("raw copy not kept", id=incoming.id, problem=str(error))
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
             return None
         return file
 

@@ -74,16 +74,24 @@ class Incoming:
         return _Received(self, self.size)
 
     def read(self, start: int, length: int) -> bytes:
-        """Bytes ``start:start+length`` of what was received, fewer at its end. Raises SpoolError."""
+        """Bytes ``start:start+length`` of what was received, fewer at its end only. Raises SpoolError."""
         if self._ended or self._taken:
             raise SpoolError(f"{self.id}: the message has been committed or discarded already")
         on_disk = self.size - len(self._buffer)
-        if start >= on_disk:
-            return bytes(self._buffer[start - on_disk : start - on_disk + length])
+        from_file = max(min(length, on_disk - start), 0)
+        from_memory = slice(max(start - on_disk, 0), max(start + length - on_disk, 0))
+        return self._written(start, from_file) + self._buffer[from_memory]
+
+    def _written(self, start: int, length: int) -> bytes:
+        if not length:
+            return b""
         try:
-            return os.pread(self._fd, min(length, on_disk - start), start)
+            piece = os.pread(self._fd, length, start)
         except OSError as error:
             raise SpoolError(f"{self.id}: the body cannot be read: {error.strerror}") from error
+        if len(piece) < length:
+            raise SpoolError(f"{self.id}: the body is shorter than what was received")
+        return piece
 
     def discard(self) -> None:
         """Forget the message; does nothing once it was given to a commit. Never raises."""
@@ -159,7 +167,5 @@ class _Received:
             if at:
                 await asyncio.sleep(0)
             piece = self.incoming.read(at, min(max_bytes, self.size_bytes - at))
-            if not piece:
-                raise SpoolError(f"{self.incoming.id}: the body is shorter than what was received")
             at += len(piece)
             yield piece
