@@ -111,6 +111,28 @@ CASES: dict[str, Callable[[bytes], bytes]] = {
     ),
     "declared as base64": lambda x: b"Content-Transfer-Encoding: base64\r\n\r\n" + x,
     "base64 after its padding": lambda x: b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded(x) + encoded(b"more"),
+    "base64 up to its junk": lambda x: (
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded(x + b" ").rstrip() + b"!\r\n" + encoded(b"more" * 40)
+    ),
+    "base64 with junk in it": lambda x: (
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded(x)[:20] + b"\0\x0b~" + encoded(x)[20:]
+    ),
+    "base64 with padding in it": lambda x: (
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded(x)[:21] + b"=" + encoded(x)[21:]
+    ),
+    "base64 after its padding, behind junk": lambda x: (
+        b"Content-Transfer-Encoding: base64\r\n\r\n!?\r\n" + encoded(x) + encoded(b"more" * 40)
+    ),
+    "base64 in the alphabet for addresses": lambda x: (
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + encoded(b"X: \xff\xff\xff\xff\r\n\r\n" + x).replace(b"/", b"_")
+    ),
+    "mail in base64 up to its junk": lambda x: (
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + encoded(b"Subject: hello\r\n\r\n" + x + b"  ").rstrip()
+        + b"!\r\n"
+        + encoded(b"more" * 40)
+    ),
     "quoted encoding": lambda x: b'Content-Transfer-Encoding: "base64"\r\n\r\n' + encoded(x),
     "two encodings in one field": lambda x: b"Content-Transfer-Encoding: 7bit base64\r\n\r\n" + encoded(x),
     "header lines that end at CR": lambda x: b"X: a\rContent-Transfer-Encoding: base64\r\n\r\n" + encoded(x),

@@ -1,12 +1,14 @@
 """Second readings: where clients differ, both are parts, and a finding says why."""
 
 import base64
+import hashlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailward.mime import Limits, Message, PartKind, apply, resolve
+from mailward.mime.readings import MOST_READINGS
 from mailward.values.edit import DeletePart, ReplacePart
 from mailward.values.finding import Kind
 
@@ -17,6 +19,14 @@ BODY = b"--b\r\n\r\nshown\r\n--b--\r\n"
 
 def encoded(data: bytes) -> bytes:
     return base64.encodebytes(data).replace(b"\n", b"\r\n")
+
+
+def read(raw: bytes) -> Message:
+    """A message of which every part has been read: only that shows junk in base64."""
+    mail = Message.from_bytes(raw)
+    for part in mail.walk():
+        _ = part.content
+    return mail
 
 
 INNER = b"--b\r\n\r\n" + HIDDEN + b"\r\n--b--\r\n"
@@ -107,6 +117,34 @@ CASES = {
         "1~to-padding",
         "base64_after_padding",
     ),
+    "base64 for which padding does not count": (
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded(HIDDEN)[:5] + b"=" + encoded(HIDDEN)[5:],
+        "1~unpadded",
+        "base64_after_padding",
+    ),
+    "base64 up to its padding, behind a line that is none": (
+        b"Content-Transfer-Encoding: base64\r\n\r\n!?\r\n" + encoded(HIDDEN) + b"QUJD\r\n",
+        "1~to-padding",
+        "base64_after_padding",
+    ),
+    "base64 up to its junk": (
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded(HIDDEN) + b"QUJD!QUJD\r\n",
+        "1~to-junk",
+        "base64_after_junk",
+    ),
+    "message in base64 up to its junk": (
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + encoded(b"Subject: x\r\n\r\n" + HIDDEN)
+        + b"\0QUJD\r\n",
+        "1~to-junk/1",
+        "base64_after_junk",
+    ),
+    "base64 in the alphabet for addresses": (
+        b"Content-Transfer-Encoding: base64\r\n\r\n"
+        + encoded(HIDDEN + b" \xfb\xef\xff?").replace(b"+", b"-").replace(b"/", b"_"),
+        "1~url-alphabet",
+        "base64_alphabet",
+    ),
     "encoding with junk": (
         b'Content-Transfer-Encoding: "base64"\r\n\r\n' + encoded(HIDDEN),
         "1~named",
@@ -175,7 +213,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_both_readings_are_parts_and_a_finding_says_why(name):
     raw, path, rule = CASES[name]
-    mail = Message.from_bytes(raw)
+    mail = read(raw)
     found = mail.part(path)
     assert found in list(mail.walk())
     assert found.reading
@@ -194,7 +232,7 @@ def test_both_readings_are_parts_and_a_finding_says_why(name):
 @pytest.mark.parametrize("name", CASES)
 def test_an_edit_of_a_second_reading_is_one_of_the_part_around(name):
     raw, path, _ = CASES[name]
-    mail = Message.from_bytes(raw)
+    mail = read(raw)
     found = mail.part(path)
     assert found.span is None
     assert found.body_span is None
@@ -217,12 +255,13 @@ def test_an_edit_of_a_second_reading_is_one_of_the_part_around(name):
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; boundary=bb\r\n\r\n"
         b"--bb\r\n\r\ninner\r\n--bb--\r\n--b--\r\n",
         b"Subject: a\r\n b\r\n\r\n begin\r\n",
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded(b"cut" * 40) + b".\0\x1a\r\n",
         b"Content-Type: text/plain; charset=utf-8\r\n\r\n-- \r\nme\r\n",
         MULTI.replace(b"\r\n", b"\n") + b"\n" + BODY.replace(b"\r\n", b"\n"),
     ],
 )
 def test_sound_messages_have_one_reading(raw):
-    mail = Message.from_bytes(raw)
+    mail = read(raw)
     assert [part.path for part in mail.walk() if part.reading] == []
     assert [finding.rule for finding in mail.defects if finding.kind is Kind.AMBIGUOUS] == []
 
@@ -256,6 +295,32 @@ def test_more_readings_than_are_followed_are_unchecked():
     mail = Message.from_bytes(head + body)
     assert [part.reading for part in mail.root.readings] == ["last", "extended", "token", "decoded"]
     assert ("unchecked", "readings") in {(finding.kind.value, finding.rule) for finding in mail.defects}
+
+
+def test_readings_that_only_decoding_shows_are_walked_by_who_reads():
+    raw, path, _ = CASES["base64 up to its junk"]
+    mail = Message.from_bytes(b"Content-Type: image/png\r\n" + raw)
+    others = [part.path for part in mail.walk()]
+    assert path not in others
+    walked = [part.path for part in mail.walk() if part.content is not None]
+    assert walked == [*others, path]
+    assert [part.path for part in mail.walk()] == walked
+
+
+def test_large_base64_is_read_in_all_ways_in_bounded_pieces():
+    data = HIDDEN * 200_000
+    body = base64.b64encode(data)
+    with Message.from_bytes(b"Content-Transfer-Encoding: base64\r\n\r\n" + body[:4001] + b"=" + body[4001:]) as mail:
+        assert mail.part("1~unpadded").digest("sha256") == hashlib.sha256(data).hexdigest()
+        assert mail.part("1~to-padding").content == data[:3000]
+        assert mail.root.digest("sha256") != hashlib.sha256(data).hexdigest()
+
+
+def test_damage_of_every_kind_at_once_is_bounded_and_told():
+    field = b"Content-Transfer-Encoding: base64\r\n\r\n"
+    mail = read(field + b"QUJD!\r\nQUJD\r\n-\r\nQQ=\r\nQUJD\r\n")
+    assert len(mail.root.readings) == MOST_READINGS
+    assert "readings" in {finding.rule for finding in mail.defects if finding.kind is Kind.UNCHECKED}
 
 
 def test_limits_hold_for_second_readings():

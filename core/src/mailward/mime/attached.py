@@ -39,3 +39,15 @@ def _may_be_named(part: Part) -> bool:
     if part.declared_type.startswith("application/") or "content-disposition" in part.headers:
         return True
     return any("name" in item.name for item in part.parameters.items)
+
+
+def contains(part: Part, word: bytes) -> bool:
+    """Whether the decoded content of a part holds a word."""
+    if part.is_small:
+        return word in part.content
+    tail = b""
+    for piece in part.stream():
+        if word in tail + piece[: len(word)] or word in piece:
+            return True
+        tail = piece[-len(word) :]
+    return False

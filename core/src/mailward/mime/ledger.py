@@ -16,7 +16,10 @@ KEPT_TOTAL_BYTES = 8 * MIB
 
 
 class Ledger:
-    """Counts against `Limits` and collects findings, for all parts of one message."""
+    """Counts against `Limits` and collects findings, for all parts of one message.
+
+    ``junk``: the paths of parts in base64 of which decoding alone has shown that they may be read otherwise.
+    """
 
     __slots__ = (
         "_by_part",
@@ -27,6 +30,7 @@ class Ledger:
         "decoded_bytes",
         "findings",
         "headers",
+        "junk",
         "limits",
         "parts",
         "spent_s",
@@ -35,6 +39,7 @@ class Ledger:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.findings: list[Finding] = []
+        self.junk: set[str] = set()
         self.parts = 0
         self.headers = 0
         self.decoded_bytes = 0

@@ -106,13 +106,23 @@ class Transfer(StrEnum):
     NAMED = "named"
 
 
+class Damage(StrEnum):
+    """How damaged base64 is read: junk skipped and every padding the end of a group, or otherwise."""
+
+    SKIPPED = "skipped"
+    STOPS_PADDED = "stops-padded"
+    STOPS_JUNK = "stops-junk"
+    UNPADDED = "unpadded"
+    URL = "url"
+
+
 @frozen(slots=True)
 class Manner:
     """One way of reading. ``name`` is `Part.reading`, empty for the main one.
 
     ``last_field``: the last of several fields counts. ``most_junk_lines``: how many lines that are no
     fields, one after the other, a header may hold. ``late_header``: a header may begin after blank
-    lines. ``stops_padded``: base64 ends at its first padding.
+    lines. ``damage``: where base64 ends, and which characters of it count.
     """
 
     name: str = ""
@@ -122,7 +132,7 @@ class Manner:
     transfer: Transfer = Transfer.DECLARED
     most_junk_lines: int = 1
     late_header: bool = False
-    stops_padded: bool = False
+    damage: Damage = Damage.SKIPPED
 
 
 MAIN = Manner()
@@ -141,7 +151,10 @@ FOUND = Manner("found", boundary=Pick.FOUND)
 DECODED = Manner("decoded", transfer=Transfer.EVERYWHERE)
 UNDECODED = Manner("undecoded", transfer=Transfer.NOWHERE)
 NAMED = Manner("named", transfer=Transfer.NAMED)
-TO_PADDING = Manner("to-padding", stops_padded=True)
+TO_PADDING = Manner("to-padding", damage=Damage.STOPS_PADDED)
+UNPADDED = Manner("unpadded", damage=Damage.UNPADDED)
+TO_JUNK = Manner("to-junk", damage=Damage.STOPS_JUNK)
+URL_ALPHABET = Manner("url-alphabet", damage=Damage.URL)
 CR = Manner("cr", lines=ANY_BREAK)
 CRLF = Manner("crlf", lines=CRLF_ALONE)
 BLANKS = Manner("blanks", lines=BLANKS_END)

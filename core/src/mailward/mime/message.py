@@ -120,7 +120,8 @@ class Message:
     def walk(self) -> Iterator[Part]:
         """Every part, depth first; children that are added while walking are walked too.
 
-        After the children of a part come its second readings (`Part.readings`) with all that is in them.
+        After the children of a part come its second readings (`Part.readings`) with all that is in them;
+        those that only decoding shows, of damaged base64, when its content has been read by then.
         """
         yield self.root
         stack = [(self.root, 0, 0)]
@@ -129,11 +130,13 @@ class Message:
             if child < len(part.children):
                 below = part.children[child]
                 stack.append((part, child + 1, reading))
-            elif reading < len(part.readings):
+            else:
+                if self._tree.has_junk:
+                    self._tree.read_junk(part)
+                if reading == len(part.readings):
+                    continue
                 below = part.readings[reading]
                 stack.append((part, child, reading + 1))
-            else:
-                continue
             yield below
             stack.append((below, 0, 0))
 

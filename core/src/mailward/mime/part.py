@@ -197,6 +197,8 @@ class Part(Payload):
 
     def _damaged(self, rule: str) -> None:
         if self.manner is MAIN:
+            if rule == "base64_junk" and self.kind is not PartKind.ENCODED:
+                self._ledger.junk.add(self.path)
             kind = Kind.AMBIGUOUS if rule == "base64_after_padding" else Kind.MALFORMED
             self._ledger.note(kind, rule, self.path, detail=f"content in {self.encoding} is damaged: {rule}")
 

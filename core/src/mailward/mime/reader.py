@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from mailward.mime.base64end import as_ended, otherwise_decoded
 from mailward.mime.content import Place, decoded, is_identity
 from mailward.mime.declared import boundary_of, encoding_of, guessed_boundary, type_of
 from mailward.mime.headers import read_headers
@@ -11,7 +14,7 @@ from mailward.mime.ledger import Ledger
 from mailward.mime.manner import MAIN, Manner, Pick, Transfer
 from mailward.mime.part import Part
 from mailward.mime.payload import STEP_BYTES
-from mailward.mime.readings import MESSAGE_TYPES, padding_end
+from mailward.mime.readings import MESSAGE_TYPES
 from mailward.mime.source import Source
 
 _GUESSED_WITHIN = 64 * 1024
@@ -58,14 +61,19 @@ class Reader:
                 part.encoding = "binary"
         elif manner.transfer is Transfer.EVERYWHERE and part.declared_type.startswith("multipart/"):
             if not is_identity(part.encoding):
-                source = self._decoded(part)
-                part.place = Place(source, source.start, source.start, source.end, source.end)
-                part.encoding = "binary"
-        elif manner.stops_padded and part.encoding == "base64":
-            part.place = Place(place.source, place.start, place.body, padding_end(part), place.end)
+                self._decode(part, decoded(place, part.encoding, STEP_BYTES, lambda word: None))
+        elif part.encoding == "base64":
+            part.place = as_ended(place, manner.damage)
+            if (pieces := otherwise_decoded(place, manner.damage, STEP_BYTES)) is not None:
+                self._decode(part, pieces)
 
-    def _decoded(self, part: Part) -> Source:
-        pieces = decoded(part.place, part.encoding, STEP_BYTES, lambda word: None)
+    def _decode(self, part: Part, pieces: Iterator[bytes]) -> None:
+        """Have a part stand in what its body is decoded to."""
+        source = self._kept(part, pieces)
+        part.place = Place(source, source.start, source.start, source.end, source.end)
+        part.encoding = "binary"
+
+    def _kept(self, part: Part, pieces: Iterator[bytes]) -> Source:
         if part.is_small:
             data = b"".join(pieces)
             return Source(data, 0, len(data))

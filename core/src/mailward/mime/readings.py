@@ -12,7 +12,13 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from mailward.mime import manner
-from mailward.mime.base64text import ALPHABET
+from mailward.mime.base64end import (
+    has_url_digits,
+    is_cut_by_junk,
+    looks_like_base64,
+    padding_end,
+    resumes_after,
+)
 from mailward.mime.content import is_identity
 from mailward.mime.declared import LONGEST_BOUNDARY, boundary_of, has_plain_boundary, names_another
 from mailward.mime.layout import Segment, What
@@ -27,8 +33,6 @@ _PLACING = ("content-type", "content-transfer-encoding")
 _PLACING_FIELD = re.compile(rb"^content-(?:type|transfer-encoding)[ \t]*+:", re.I | re.M)
 _BLANK_LINES = re.compile(rb"(?:[ \t]*+\r?\n)*+")
 _FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:")
-_PADDING = re.compile(rb"=(?:[ \t\r\n]*+=)*+")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]")
 _PICKS = (
     *((Pick.EXTENDED, manner.EXTENDED), (Pick.TOKEN, manner.TOKEN), (Pick.QUOTED, manner.QUOTED)),
     *((Pick.UNCOMMENTED, manner.UNCOMMENTED), (Pick.BARE, manner.BARE), (Pick.JOINED, manner.JOINED)),
@@ -36,7 +40,6 @@ _PICKS = (
 )
 _IDENTITY_VALUES = (b"7bit", b"8bit", b"binary")
 _HEAD_BYTES = 4096
-_JUNK_SHARE = 8
 
 
 @frozen(slots=True)
@@ -184,9 +187,10 @@ def _of_encoded(part: Part) -> Iterator[Doubt]:
             yield Doubt(
                 manner.UNDECODED, "not_base64", "declared as base64 but not written in it: clients may show it as is"
             )
-        elif resumes_after_padding(part):
-            detail = "base64 goes on after its padding: clients may stop there"
+        if resumes_after(place, padding_end(place)):
+            detail = "base64 goes on after its padding: clients may stop there, or take no notice of it"
             yield Doubt(manner.TO_PADDING, "base64_after_padding", detail)
+            yield Doubt(manner.UNPADDED, "base64_after_padding", detail)
     yield from _of_named(part)
 
 
@@ -195,28 +199,16 @@ def _of_named(part: Part) -> Iterator[Doubt]:
         yield Doubt(manner.NAMED, "encoding_syntax", "the transfer encoding can be read in several ways")
 
 
-def looks_like_base64(head: bytes) -> bool:
-    """Whether the first lines of a body may be base64, with no more damage than happens on the way."""
-    text = head.strip()
-    first = text.split(b"\n", 1)[0].rstrip()
-    if first.translate(None, ALPHABET + b"="):
-        return False
-    strange = len(text.translate(None, ALPHABET + b"=\r\n"))
-    return strange * _JUNK_SHARE <= len(text)
-
-
-def padding_end(part: Part) -> int:
-    """Where the first padding of base64 ends; the end of the body where there is none."""
-    place = part.place
-    first = place.source.find(b"=", place.body, place.body_end)
-    match = _PADDING.match(place.source.data, first, place.body_end) if first >= 0 else None
-    return place.body_end if match is None else match.end()
-
-
-def resumes_after_padding(part: Part) -> bool:
-    """Whether base64 has characters after its first padding."""
-    end = padding_end(part)
-    return _BASE64.search(part.place.source.data, end, part.place.body_end) is not None
+def doubts_of_junk(part: Part) -> list[Doubt]:
+    """The ways of reading base64 in which decoding met characters that are none."""
+    place, found = part.place, list[Doubt]()
+    if is_cut_by_junk(place):
+        detail = "base64 goes on after characters that are none: clients may stop there"
+        found.append(Doubt(manner.TO_JUNK, "base64_after_junk", detail))
+    if has_url_digits(place):
+        detail = "characters in base64 that are digits in its alphabet for addresses alone (RFC 4648 section 5)"
+        found.append(Doubt(manner.URL_ALPHABET, "base64_alphabet", detail))
+    return found
 
 
 def shape(part: Part) -> tuple[object, ...]:

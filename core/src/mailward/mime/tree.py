@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from mailward.mime.attached import looks_like_mail, may_hold_blocks
+from mailward.mime.attached import contains, looks_like_mail, may_hold_blocks
 from mailward.mime.checks import check_boundary, check_bytes, check_header
 from mailward.mime.content import Place
 from mailward.mime.headers import NO_HEADERS
@@ -16,7 +16,16 @@ from mailward.mime.manner import LOOSE, MAIN, OUTSIDE, Manner
 from mailward.mime.names import member_name, visible
 from mailward.mime.part import Part
 from mailward.mime.reader import Reader
-from mailward.mime.readings import MESSAGE_TYPES, MOST_READINGS, Doubt, doubts, explained, outside, shape
+from mailward.mime.readings import (
+    MESSAGE_TYPES,
+    MOST_READINGS,
+    Doubt,
+    doubts,
+    doubts_of_junk,
+    explained,
+    outside,
+    shape,
+)
 from mailward.mime.sealed import sealed
 from mailward.mime.source import Source
 from mailward.mime.uuencode import Block, blocks, first_block
@@ -67,11 +76,30 @@ class Tree:
         while stack:
             stack.extend(reversed(self._open(stack.pop())))
         # Second readings come last: where the limits are reached, it is they that are left out.
+        self._open_readings()
+
+    def _open_readings(self) -> None:
         while self._doubtful:
             part, found = self._doubtful.pop()
             stack = list(self._read_again(part, found))
             while stack:
                 stack.extend(reversed(self._open(stack.pop())))
+
+    @property
+    def has_junk(self) -> bool:
+        """Whether decoding has shown that a part may be read otherwise, and that was not yet tried."""
+        return bool(self._ledger.junk)
+
+    def read_junk(self, part: Part) -> None:
+        """Add the second readings of base64 in which decoding met junk.
+
+        Only decoding shows it, so that sound base64 costs nothing.
+        """
+        if part.path in self._ledger.junk:
+            self._ledger.junk.discard(part.path)
+            with self._ledger.clock():
+                self._doubtful.append((part, doubts_of_junk(part)))
+                self._open_readings()
 
     def register(self, part: Part, path: str) -> None:
         """Give a part its path; where that is taken, "#2" and so on is added."""
@@ -193,7 +221,7 @@ class Tree:
 
     def find_blocks(self, part: Part) -> None:
         """Make a child of every uuencode block in the content of a text."""
-        if not part.is_identity and not _contains(part, _BEGIN):
+        if not part.is_identity and not contains(part, _BEGIN):
             return
         source, start, end = part.inner()
         for block in blocks(source, start, end):
@@ -214,7 +242,8 @@ class Tree:
 
     def _read_again(self, part: Part, found: list[Doubt]) -> Sequence[Part]:
         """The other readings of a part, those left out that show the same contents."""
-        kept, seen = list[Part](), {shape(part)}
+        kept = list(part.readings)
+        before, seen = len(kept), {shape(one) for one in (part, *kept)}
         for doubt in found:
             if doubt.manner is OUTSIDE:
                 kept += self._outside(part, doubt)
@@ -233,7 +262,7 @@ class Tree:
                 break
             kept.append(reading)
         part.readings = kept
-        return kept
+        return kept[before:]
 
     def _reading(self, part: Part, manner: Manner) -> Part | None:
         """A part read again; None where that makes one text of a multipart."""
@@ -279,14 +308,3 @@ def _default_type(parent: Part) -> str:
     """What a part without Content-Type is (RFC 2046 section 5.1.5)."""
     digest = parent.division is not None and parent.declared_type == "multipart/digest"
     return "message/rfc822" if digest else "text/plain"
-
-
-def _contains(part: Part, word: bytes) -> bool:
-    if part.is_small:
-        return word in part.content
-    tail = b""
-    for piece in part.stream():
-        if word in tail + piece[: len(word)] or word in piece:
-            return True
-        tail = piece[-len(word) :]
-    return False
