@@ -30,6 +30,7 @@ from mailward import (
     Envelope,
     MessageInfo,
     NextHop,
+    Ourselves,
     Recipient,
     Resolver,
     Result,
@@ -237,13 +238,19 @@ MakeRelay = Callable[..., Relay]
 def make_relay(tmp_path: Path) -> MakeRelay:
     """A relay plugin from settings; short time-outs, so that nothing waits for minutes."""
 
-    def make(resolver: Resolver | None = None, clock: Clock | None = None, **settings: Any) -> Relay:
+    def make(
+        resolver: Resolver | None = None,
+        clock: Clock | None = None,
+        ourselves: Ourselves | None = None,
+        **settings: Any,
+    ) -> Relay:
         context = Context(
             name="relay",
             hostname="gate.example",
             base=tmp_path,
             resolver=resolver or Resolver(),
             clock=clock or Clock(),
+            ourselves=ourselves or Ourselves("gate.example"),
         )
         return Relay(RelaySettings(**settings), context)
 
@@ -409,6 +416,24 @@ DNS_DATA = (
     "liar.partner.example. A 203.0.113.99",
     "20.113.0.203.in-addr.arpa. PTR good.gate.example.",
     "good.gate.example. A 203.0.113.20",
+    "mirror.example. MX 10 far.mirror.example.",
+    "mirror.example. MX 20 us.mirror.example.",
+    "mirror.example. MX 30 behind.mirror.example.",
+    "far.mirror.example. A 198.51.100.1",
+    "us.mirror.example. A 192.0.2.1",
+    "behind.mirror.example. A 198.51.100.2",
+    "only.mirror.example. MX 10 us.mirror.example.",
+    "equal.mirror.example. MX 10 far.mirror.example.",
+    "equal.mirror.example. MX 10 us.mirror.example.",
+    "bare.mirror.example. A 192.0.2.1",
+    "second.mirror.example. MX 10 two.mirror.example.",
+    "two.mirror.example. A 198.51.100.3",
+    "two.mirror.example. A 192.0.2.1",
+    "loopback.mirror.example. A 127.0.0.53",
+    "any.mirror.example. A 0.0.0.0",
+    "nat.mirror.example. MX 10 nat-host.mirror.example.",
+    "nat-host.mirror.example. A 203.0.113.77",
+    "broken-host.mirror.example. MX 10 host.broken.example.",
     "toothless.example. MX 10 nohost.example.",
 )
 

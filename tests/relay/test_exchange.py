@@ -18,12 +18,14 @@ from mailward import (
     NameNotFound,
     NextHop,
     NoRoute,
+    Ourselves,
     Recipient,
     Resolver,
 )
 from mailward_relay import RelaySettings
 from mailward_relay.exchange import MAX_HOPS, Exchange
-from mailward_relay.manner import Manners
+from mailward_relay.manner import BY_MX, Manners
+from mailward_relay.ours import Ours
 from mailward_relay.sts import PolicyStore
 
 PLAIN = Manners(RelaySettings(), Path).plain
@@ -32,7 +34,8 @@ INFO = MessageInfo("m1", Envelope(), 3)
 
 def exchange_of(resolver: Resolver, clock: Clock = Clock(), **settings: Any) -> Exchange:  # noqa: B008 frozen
     policies = PolicyStore(resolver, PLAIN.verified, clock.monotonic, None)
-    return Exchange(RelaySettings(**settings), resolver, "gate.example", policies, clock, 200.0)
+    ours = Ours(Ourselves("gate.example"), (), 25, resolver, clock.monotonic, None)
+    return Exchange(RelaySettings(**settings), resolver, ours, policies, clock, 200.0)
 
 
 def hosts(exchange: Exchange, domain: str, seed: str = "") -> list[str]:
@@ -98,7 +101,7 @@ def test_number_of_hops_is_bounded(resolver: Resolver) -> None:
 def test_route_of_the_plugin_uses_the_port_of_the_settings(make_relay: Any, resolver: Resolver) -> None:
     relay = make_relay(resolver, mx_port=2525, forward={"other.example": "mx.example"})
     hops = asyncio.run(relay.route(Recipient(Address.parse("b@other.example")), INFO))
-    assert hops == (NextHop("smtp", "first.mx.example", 2525), NextHop("smtp", "second.mx.example", 2525))
+    assert hops == tuple(NextHop("smtp", f"{host}.mx.example", 2525, route=BY_MX) for host in ("first", "second"))
 
 
 def test_unreachable_mx_is_followed_by_the_next(make_relay: Any, send: Any, peer: Any, resolver: Resolver) -> None:

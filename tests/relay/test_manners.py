@@ -66,7 +66,10 @@ def test_a_route_that_fails_over_delivers_by_the_next_host(
 def test_a_route_without_hosts_is_another_manner_for_mx_delivery(make_relay: Any, resolver: Any) -> None:
     relay = make_relay(resolver, forward={"mx.example": "route:strict"}, route={"strict": RouteSettings(tls="encrypt")})
     hops = asyncio.run(relay.route(Recipient(Address.parse("b@mx.example")), info()))
-    assert [(hop.host, hop.route) for hop in hops] == [("first.mx.example", "strict"), ("second.mx.example", "strict")]
+    assert [(hop.host, hop.route) for hop in hops] == [
+        ("first.mx.example", "strict+mx"),
+        ("second.mx.example", "strict+mx"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -210,9 +210,9 @@ def hops(relay: Any) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        (Policy("enforce", ("first.mx.example",), 60), [("first.mx.example", "+sts")]),
-        (Policy("testing", ("first.mx.example",), 60), [("first.mx.example", ""), ("other.example", "")]),
-        (None, [("first.mx.example", ""), ("other.example", "")]),
+        (Policy("enforce", ("first.mx.example",), 60), [("first.mx.example", "+mx+sts")]),
+        (Policy("testing", ("first.mx.example",), 60), [("first.mx.example", "+mx"), ("other.example", "+mx")]),
+        (None, [("first.mx.example", "+mx"), ("other.example", "+mx")]),
     ],
     ids=["enforce", "testing", "none"],
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mailward.hooks.desk import Desk
     from mailward.hooks.failure import OnFailure
     from mailward.hooks.markers import Place, hookimpl
+    from mailward.hooks.ourselves import Ourselves, OwnAddresses
     from mailward.hooks.plugin import Plugin
     from mailward.hooks.resolver import MailExchanger, Resolver, TlsaRecord
     from mailward.hooks.scan import Scan
@@ -188,6 +189,8 @@ __all__ = [
     "NoSettings",
     "Notified",
     "OnFailure",
+    "Ourselves",
+    "OwnAddresses",
     "Part",
     "PartAction",
     "PartKind",
@@ -262,6 +265,8 @@ _HOMES = {
     "Place": "mailward.hooks.markers",
     "hookimpl": "mailward.hooks.markers",
     "OnFailure": "mailward.hooks.failure",
+    "Ourselves": "mailward.hooks.ourselves",
+    "OwnAddresses": "mailward.hooks.ourselves",
     "Plugin": "mailward.hooks.plugin",
     "MailExchanger": "mailward.hooks.resolver",
     "Desk": "mailward.hooks.desk",

@@ -27,6 +27,7 @@ from mailward.hooks.clock import Clock
 from mailward.hooks.context import Context
 from mailward.hooks.log import get_logger
 from mailward.hooks.markers import Place
+from mailward.hooks.ourselves import Ourselves
 from mailward.hooks.resolver import Resolver
 from mailward.hooks.tally import Tally
 from mailward.mime import Message
@@ -60,6 +61,7 @@ class Engine:
         self.clock = clock or Clock()
         self.tally = tally or Tally()
         self.resolver = Resolver(config.core.dns.servers, config.core.dns.timeout_s)
+        self.ourselves = Ourselves(self.hostname)
         self._conversations = conversation_log(config, "outbound", self.clock.time)
         self._bridge = bridge or ThreadBridge()
         caller = Caller(self._bridge, progress) if progress else Caller(self._bridge)
@@ -215,6 +217,7 @@ class Engine:
             tally=self.tally,
             conversations=self._conversations,
             first_retry_s=self.config.core.delivery.retry_first_s,
+            ourselves=self.ourselves,
         )
 
 

@@ -18,10 +18,15 @@ class Bound:
     socket: socket.socket
 
     @property
+    def place(self) -> tuple[str, int]:
+        """The address and the port that it is bound to."""
+        host, port = self.socket.getsockname()[:2]
+        return host, port
+
+    @property
     def address(self) -> str:
         """Where it is bound."""
-        host, port = self.socket.getsockname()[:2]
-        return str(Listen(host, port))
+        return str(Listen(*self.place))
 
 
 def deafen(bound: socket.socket) -> None:

@@ -113,6 +113,7 @@ async def open_gateway(config: Config, engine: Engine, share: Share, stack: Asyn
     setup = Setup(config.text, config.source, str(config.base))
     pool = Pool(setup, evolve(config.core.scan, workers=share.workers), engine.emit, Servers.of(engine))
     stack.push_async_callback(pool.stop)
+    engine.ourselves.listen(one.place for one in share.bound)
     await asyncio.gather(engine.start(), pool.start())
     stack.push_async_callback(engine.stop)
     delivery, board = config.core.delivery, share.board

@@ -12,6 +12,7 @@ from mailward.hooks.clock import Clock
 from mailward.hooks.conversation import ConversationLog
 from mailward.hooks.log import get_logger
 from mailward.hooks.markers import Place
+from mailward.hooks.ourselves import Ourselves
 from mailward.hooks.resolver import Resolver
 from mailward.hooks.tally import Tally
 from mailward.values.event import Event
@@ -30,7 +31,8 @@ class Context:
     ``sole``: no policy overrides the plugin's settings, so this instance speaks for every recipient;
     ``tally`` holds counts that all gateway processes share, such as connections to one next hop;
     ``conversations`` keeps those of delivery attempts, where `[diagnostics]` asks for it;
-    ``first_retry_s`` is the wait before the second delivery attempt (`[delivery] retry_first_s`).
+    ``first_retry_s`` is the wait before the second delivery attempt (`[delivery] retry_first_s`);
+    ``ourselves`` tells a way back to this gateway from a way onward.
     """
 
     name: str = "plugin"
@@ -46,6 +48,7 @@ class Context:
     tally: Tally = field(factory=Tally)
     conversations: ConversationLog = field(factory=lambda: ConversationLog(Path("diagnostics")))
     first_retry_s: float = 300.0
+    ourselves: Ourselves = field(factory=Ourselves)
 
     def store(self) -> Path:
         """A folder for this plugin's own files, made on first use (mode 0700)."""

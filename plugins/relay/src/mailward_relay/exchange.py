@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from itertools import groupby
+from itertools import groupby, islice
 from operator import attrgetter
 
 from attrs import frozen
 
 from mailward import Clock, DnsFault, MailExchanger, NameNotFound, NextHop, NoRoute, Reply, Resolver
 from mailward_relay.cache import Expiring
-from mailward_relay.manner import DANE, STS, Manner
+from mailward_relay.manner import BY_MX, DANE, STS, Manner
+from mailward_relay.ours import Ours
 from mailward_relay.routes import literal_key
 from mailward_relay.settings import RelaySettings
 from mailward_relay.sts import PolicyStore
@@ -27,10 +28,14 @@ BAD_LITERAL = Reply(550, "5.1.2", "The recipient's domain is no address")
 
 @frozen
 class Exchangers:
-    """The hosts of one domain: in groups of equal preference, best first; ``authentic``: DNSSEC vouches for them."""
+    """The hosts of one domain: in groups of equal preference, best first; ``authentic``: DNSSEC vouches for them.
+
+    ``version`` is that of `Ours` by which they were told from ourselves.
+    """
 
     groups: tuple[tuple[str, ...], ...]
     authentic: bool
+    version: int = 0
 
     def ordered(self, seed: str) -> list[str]:
         """The hosts, equals in an order drawn by ``seed``: recipients of one message have one order."""
@@ -44,7 +49,7 @@ class Exchangers:
 
 
 class Exchange:
-    """Finds the next hops of domains. ``hostname`` is our own name, which ends a loop.
+    """Finds the next hops of domains; ``ours`` knows which of them are ourselves, which ends a loop.
 
     What DNS said is kept (KAV-QUE-02): records for ``mx_cache_s`` or as long as DNS says, whichever is
     longer; that a domain does not exist for ``unresolved_cache_s``. That DNS did not answer is kept for
@@ -55,14 +60,14 @@ class Exchange:
         self,
         settings: RelaySettings,
         resolver: Resolver,
-        hostname: str,
+        ours: Ours,
         policies: PolicyStore,
         clock: Clock,
         fault_s: float,
     ) -> None:
         self._port = settings.mx_port
         self._resolver = resolver
-        self._hostname = hostname.lower()
+        self._ours = ours
         self._policies = policies
         self._mx_cache_s = settings.mx_cache_s
         self._unresolved_cache_s = settings.unresolved_cache_s
@@ -80,12 +85,14 @@ class Exchange:
             literal = literal_key(domain)
             if not literal:
                 raise NoRoute(BAD_LITERAL)
-            return (NextHop("smtp", literal[1:-1], self._port, route=manner.name),)
+            if self._ours.is_at(literal[1:-1]):
+                raise NoRoute(LOOP)
+            return (NextHop("smtp", literal[1:-1], self._port, route=manner.name + BY_MX),)
         domain = domain.lower()
         if not is_name(domain):
             raise NoRoute(NO_DOMAIN)
         found = await self._exchangers(domain)
-        hosts, route = found.ordered(seed), manner.name
+        hosts, route = found.ordered(seed), manner.name + BY_MX
         if manner.wants_sts:
             policy = await self._policies.of(domain)
             if policy is not None and policy.mode == "enforce":
@@ -99,7 +106,7 @@ class Exchange:
 
     async def _exchangers(self, domain: str) -> Exchangers:
         found = self._found.get(domain)
-        if found is not None:
+        if found is not None and found.version == self._ours.version:
             return found
         absent = self._absent.get(domain)
         if absent is not None:
@@ -126,25 +133,30 @@ class Exchange:
             return await self._implicit(domain), self._mx_cache_s
         if all(not record.host for record in records):
             raise NoRoute(NULL_MX)
-        groups = self._grouped([record for record in records if record.host])
+        version = self._ours.version
+        groups = await self._onward([record for record in records if record.host])
         if not groups:
             raise NoRoute(LOOP)
         authentic = all(record.authentic for record in records)
-        return Exchangers(groups, authentic), max(self._mx_cache_s, min(record.ttl_s for record in records))
+        return Exchangers(groups, authentic, version), max(self._mx_cache_s, min(record.ttl_s for record in records))
 
     async def _implicit(self, domain: str) -> Exchangers:
         """A domain without MX is its own host (RFC 5321 section 5.1); its addresses are looked up in any case."""
+        version = self._ours.version
         try:
             await self._resolver.addresses(domain)
         except NameNotFound:
             raise NoRoute(NO_DOMAIN) from None
-        if domain == self._hostname:
+        if await self._ours.among([domain]):
             raise NoRoute(LOOP)
-        return Exchangers(((domain,),), authentic=True)
+        return Exchangers(((domain,),), authentic=True, version=version)
 
-    def _grouped(self, records: list[MailExchanger]) -> tuple[tuple[str, ...], ...]:
-        """Hosts by preference, ours and all behind it left out against loops."""
-        own = [record.preference for record in records if record.host.lower() == self._hostname]
-        nearer = [record for record in records if not own or record.preference < min(own)]
-        by_preference = groupby(sorted(nearer, key=attrgetter("preference")), key=attrgetter("preference"))
+    async def _onward(self, records: list[MailExchanger]) -> tuple[tuple[str, ...], ...]:
+        """Hosts by preference, ours and all that are not better left out against loops (RFC 5321 section 5.1)."""
+        ordered = sorted(records, key=attrgetter("preference"))
+        hosts = dict.fromkeys(record.host.lower() for record in ordered)
+        ours = await self._ours.among(islice(hosts, MAX_HOPS))
+        own = [record.preference for record in ordered if record.host.lower() in ours]
+        better = [record for record in ordered if not own or record.preference < own[0]]
+        by_preference = groupby(better, key=attrgetter("preference"))
         return tuple(tuple(record.host.lower() for record in group) for _, group in by_preference)

@@ -14,11 +14,17 @@ from mailward import NextHop, Secret
 from mailward_relay.route_settings import RouteSettings, Tls
 from mailward_relay.settings import RelaySettings
 
+BY_MX = "+mx"
 STS = "+sts"
 DANE = "+dane"
-"""Ends of the names of manners that MX delivery asks for where a domain's policy is stricter than ours."""
+"""Ends of the names of manners that MX delivery asks for: always the first, and the others where a domain's policy
+is stricter than ours."""
 
-_STRICTER: dict[str, dict[str, Any]] = {STS: {"tls": Tls.VERIFY, "sts": True}, DANE: {"dane": True}}
+_VARIED: dict[str, dict[str, Any]] = {
+    BY_MX: {"by_mx": True},
+    STS: {"tls": Tls.VERIFY, "sts": True},
+    DANE: {"dane": True},
+}
 
 
 @frozen(eq=False)
@@ -26,8 +32,8 @@ class Manner:
     """One way to speak to hosts.
 
     ``unverified`` and ``verified`` are TLS contexts; the second checks who answers. ``wants_dane`` and
-    ``wants_sts`` say what MX delivery looks up; ``dane``: hosts with TLSA records are checked against
-    these instead.
+    ``wants_sts`` say what MX delivery looks up; ``by_mx``: the hosts were found by it, so that they may be
+    ourselves; ``dane``: hosts with TLSA records are checked against these instead.
     """
 
     name: str
@@ -38,6 +44,7 @@ class Manner:
     implicit_tls: bool = False
     wants_dane: bool = False
     wants_sts: bool = False
+    by_mx: bool = False
     sts: bool = False
     dane: bool = False
     user: str = ""
@@ -72,14 +79,14 @@ class Manners:
                 raise ValueError(f"route.{name}: {error}") from error
 
     def get(self, name: str) -> Manner | None:
-        """The manner of this name; names that end in `STS` or `DANE` are the stricter ones of MX delivery."""
+        """The manner of this name; names that end in `BY_MX`, `STS` or `DANE` are those of MX delivery."""
         found = self._manners.get(name)
         if found is None:
             base, plus, how = name.rpartition("+")
             plain = self.get(base) if plus else None
-            stricter = _STRICTER.get(plus + how)
-            if plain is not None and stricter is not None:
-                found = self._manners[name] = evolve(plain, name=name, **stricter)
+            varied = _VARIED.get(plus + how)
+            if plain is not None and varied is not None:
+                found = self._manners[name] = evolve(plain, name=name, **varied)
         return found
 
     def limit_of(self, hop: NextHop) -> int:

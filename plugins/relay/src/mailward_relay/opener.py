@@ -14,6 +14,7 @@ from mailward_relay.dane import Dane, Pins
 from mailward_relay.dial import Endpoint, connect
 from mailward_relay.link import Link
 from mailward_relay.manner import Manner, Manners
+from mailward_relay.ours import LoopError, Ours
 from mailward_relay.route_settings import Tls
 from mailward_relay.settings import RelaySettings
 from mailward_relay.targets import LMTP_PORT, SMTP_PORT
@@ -59,16 +60,22 @@ class _Call:
 class Opener:
     """Opens links: finds addresses, connects, lets aiosmtplib greet, start TLS and log in."""
 
-    def __init__(self, settings: RelaySettings, manners: Manners, hostname: str, resolver: Resolver, log: Any) -> None:
+    def __init__(
+        self, settings: RelaySettings, manners: Manners, hostname: str, resolver: Resolver, ours: Ours, log: Any
+    ) -> None:
         self._settings = settings
         self._manners = manners
         self._hostname = hostname
         self._resolver = resolver
+        self._ours = ours
         self._log = log
         self._dane = Dane(resolver)
 
     async def open(self, hop: NextHop) -> Link:
-        """A new link to the first address of a host that takes one; raises LinkError of the last where none does."""
+        """A new link to the first address of a host that takes one; raises LinkError of the last where none does.
+
+        Raises LoopError where a host that was found by MX is ourselves.
+        """
         manner = self._manners.get(hop.route)
         if manner is None:
             raise LinkError(f"there is no route {hop.route!r} in the settings of the default policy")
@@ -79,11 +86,19 @@ class Opener:
         pins = await self._pins(hop.host, port) if manner.dane else None
         fault = LinkError(f"{hop.host} has no address")
         for address in (await self._addresses(hop.host))[:MAX_ADDRESSES]:
+            if manner.by_mx and self._ours.is_at(address):
+                raise self._loops(hop.host, address, "is an address of ours")
             try:
                 return await self._secured(_Call(hop.host, Endpoint(address, port), manner, lmtp, pins))
+            except LoopError:
+                raise
             except LinkError as error:
                 fault = error
         raise fault
+
+    def _loops(self, host: str, address: str, why: str) -> LoopError:
+        self._ours.learn(address)
+        return LoopError(f"mail to {host} would loop back to this system: {address} {why}")
 
     async def _pins(self, host: str, port: int) -> Pins | None:
         try:
@@ -129,6 +144,7 @@ class Opener:
         try:
             await self._greet(client, call)
             await self._hello(client, lmtp=call.lmtp)
+            self._check_name(client, call)
             secured = call.manner.implicit_tls or (secure and await self._start_tls(client, call))
             if secured and call.pins is not None:
                 _check_pins(client, call, call.pins)
@@ -161,6 +177,14 @@ class Opener:
             if not 500 <= error.code <= 599:
                 raise
             await client.helo(timeout=timeout_s)
+
+    def _check_name(self, client: aiosmtplib.SMTP, call: _Call) -> None:
+        """Raise LoopError where a host that was found by MX calls itself by our own name (RFC 5321 section 4.1.1.1)."""
+        said = client.last_ehlo_response or client.last_helo_response
+        name = said.message.split(maxsplit=1)[0] if said is not None and said.message.strip() else ""
+        # a name without a dot, such as localhost, is too many hosts' own
+        if call.manner.by_mx and "." in name and name.lower() == self._hostname.lower():
+            raise self._loops(call.host, call.endpoint.address, f"answers by our own name, {self._hostname}")
 
     async def _start_tls(self, client: aiosmtplib.SMTP, call: _Call) -> bool:
         """Whether the connection is encrypted now; raises TlsError where that was begun and failed."""

@@ -30,6 +30,7 @@ from mailward_relay.exchange import Exchange
 from mailward_relay.maildir import MaildirTransport
 from mailward_relay.manner import DANE, Manners
 from mailward_relay.opener import Opener
+from mailward_relay.ours import Ours
 from mailward_relay.pool import Pool
 from mailward_relay.recipients import Recipients
 from mailward_relay.route_hops import RouteHops
@@ -74,8 +75,12 @@ class Relay(Plugin):
         quiet_s = period_s(settings.unreachable_cache_s, context.first_retry_s)
         plain = self._manners.plain
         policies = PolicyStore(context.resolver, plain.verified, context.clock.monotonic, context.log)
-        self._exchange = Exchange(settings, context.resolver, context.hostname, policies, context.clock, quiet_s)
-        self._opener = Opener(settings, self._manners, context.hostname, context.resolver, context.log)
+        ours = Ours(
+            *(context.ourselves, settings.also_known_as, settings.mx_port),
+            *(context.resolver, context.clock.monotonic, context.log),
+        )
+        self._exchange = Exchange(settings, context.resolver, ours, policies, context.clock, quiet_s)
+        self._opener = Opener(settings, self._manners, context.hostname, context.resolver, ours, context.log)
         self._pool = Pool(
             settings,
             self._opener.open,

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from mailward import NextHop, Tally
 from mailward_relay.link import Link
+from mailward_relay.ours import LoopError
 from mailward_relay.settings import RelaySettings
 from mailward_relay.unreachable import Attempt, Unreachable
 from mailward_relay.wire import LinkError
@@ -147,6 +148,8 @@ class Pool:
         try:
             link = await self._open(hop)
             opened = True
+        except LoopError:
+            raise  # it could be reached, and is not to be
         except LinkError as fault:
             # A host that is talking to us in other links is not unreachable, it has enough of us.
             if shared.links == 1:

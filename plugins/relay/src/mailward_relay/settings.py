@@ -10,6 +10,7 @@ from attrs import Attribute, frozen
 
 from mailward import Masks, Seconds, between, setting
 from mailward_relay.archive_settings import ArchiveSettings
+from mailward_relay.ours import is_address
 from mailward_relay.recipient_settings import RecipientSettings
 from mailward_relay.route_settings import RouteSettings, Tls, one_of_tls
 
@@ -41,6 +42,11 @@ def _fingerprints(instance: object, attribute: Attribute[Any], value: tuple[str,
     for text in value:
         if text != "*" and not _FINGERPRINT.fullmatch(fingerprint(text)):
             raise ValueError(f"{text!r} is no SHA-256 fingerprint; allowed: 64 hex digits, or * for every verified one")
+
+
+def _own_names(instance: object, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
+    for entry in value:
+        is_address(entry)
 
 
 class Relaying(StrEnum):
@@ -119,6 +125,12 @@ class RelaySettings:
         True,
         help="hand messages of up to 64 KB over in one chunk (BDAT) together with their commands, "
         "where the next hop offers CHUNKING and PIPELINING",
+    )
+    also_known_as: tuple[str, ...] = setting(
+        (),
+        validator=_own_names,
+        help="further names and addresses (also prefixes) at which others reach this gateway, behind NAT or a load "
+        "balancer: mail hosts that are these are ourselves",
     )
     mx_port: int = setting(25, validator=between(1, 65_535), help="port of hosts that MX records name")
     max_connections: int = setting(50, validator=between(1, 1024), help="connections to all next hops at a time")

@@ -8,6 +8,7 @@ from typing import Any
 from mailward import Content, ConversationLog, Delivery, Recipient, Result, Status
 from mailward_relay.chunking import ChunkFailures, Chunking
 from mailward_relay.link import Link
+from mailward_relay.ours import LoopError
 from mailward_relay.pool import Pool
 from mailward_relay.recording import not_reached, recorded
 from mailward_relay.settings import RelaySettings
@@ -71,12 +72,17 @@ class SmtpTransport:
                 self._log.warning("BDAT refused, going on with DATA", next_hop=hop, detail=fault.detail)
             except _StaleLinkError:
                 fresh = True
+            except LoopError as fault:
+                # Hosts that are worse would send it to us too; the next attempt knows that we are here.
+                return self._not_reached(delivery, recipients, fault, Status.DEFERRED)
             except LinkError as fault:
-                return self._not_reached(delivery, recipients, fault)
+                return self._not_reached(delivery, recipients, fault, Status.UNREACHABLE)
 
-    def _not_reached(self, delivery: Delivery, recipients: tuple[Recipient, ...], fault: LinkError) -> list[Outcome]:
+    def _not_reached(
+        self, delivery: Delivery, recipients: tuple[Recipient, ...], fault: LinkError, status: Status
+    ) -> list[Outcome]:
         not_reached(self._conversations, delivery, fault)
-        return [_unreachable(fault)] * len(recipients)
+        return [Outcome(status, fault.reply, fault.detail)] * len(recipients)
 
     async def _transact(self, delivery: Delivery, recipients: tuple[Recipient, ...], *, fresh: bool) -> list[Outcome]:
         attempt = Attempt(delivery.message.id, delivery.message.attempts)
@@ -136,7 +142,3 @@ def _result(recipient: Recipient, outcome: Outcome, hop: str, elapsed_ms: float)
     return Result(
         recipient, outcome.status, outcome.reply, outcome.detail, hop, elapsed_ms, outcome.relayed, outcome.final
     )
-
-
-def _unreachable(fault: LinkError) -> Outcome:
-    return Outcome(Status.UNREACHABLE, fault.reply, fault.detail)
