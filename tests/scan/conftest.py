@@ -16,12 +16,24 @@ from mailward.scan.protocol import Setup
 from mailward.scan.remote.servers import Servers
 
 ORDERS = '''
-import asyncio, contextlib, ctypes, os, pathlib, resource, socket, stat, threading, time
+import asyncio, contextlib, ctypes, os, pathlib, resource, signal, socket, stat, subprocess, sys, threading, time
 from mailward import Custom, Kind, Plugin, hookimpl
 from mailward.scan.protocol import Answer, frame
 from mailward.scan.suspects import held
 from mailward.values.wire import dump
 
+DAEMON = """
+import os, sys, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+with open(sys.argv[1] + ".new", "w") as file:
+    file.write(str(os.getpid()))
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+time.sleep(600)
+"""
 KEPT = []
 HERE = pathlib.Path(__file__).parent
 
@@ -51,6 +63,11 @@ class Orders(Plugin):
         answer = eval(message.subject, {**globals(), "self": self})
         return self.finding("answer", detail=repr(answer), kind=Kind.NOTE)
 
+    def setup(self):
+        if (HERE / "helped").exists():
+            KEPT.append(subprocess.Popen(["sleep", "600"]))
+            (HERE / "helper").write_text(str(KEPT[-1].pid))
+
     @hookimpl
     def event(self, event):
         (HERE / "observed").touch()
@@ -75,6 +92,21 @@ class Orders(Plugin):
                     await asyncio.sleep(60)
 
         KEPT.append(asyncio.get_running_loop().create_task(stays()))
+
+    def daemon(self, name):
+        """Leave a process running in a session of its own, whose parent has ended."""
+        subprocess.run([sys.executable, "-S", "-c", DAEMON, str(HERE / name)], check=True)
+        while not (HERE / name).exists():
+            time.sleep(0.005)
+
+    def nested(self, name):
+        """Leave a process running that has left one itself."""
+        program = "import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', *sys.argv[1:]])"
+        sleeping = f"{program}; import time; time.sleep(600)"
+        words = [sys.executable, "-S", "-c", sleeping, DAEMON, str(HERE / name)]
+        KEPT.append(subprocess.Popen(words, start_new_session=True))
+        while not (HERE / name).exists():
+            time.sleep(0.005)
 
     def twice(self):
         """Answer in the place of the process, which then answers a second time."""

@@ -1,4 +1,7 @@
-"""The gateway's side of the template process: has scan processes made, and hears how they end."""
+"""The gateway's side of the template process: has scan processes made, and hears how they end.
+
+The process that it starts is the keeper, which starts the template process and clears up after it.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from mailward.values.wire import WireError, dump, load
 
 START_S = 60.0
 GRACE_S = 2.0
+END_S = 5.0
 _GONE = -1
 _LOG_BYTES = 64 * 1024
 _PASSED_ON = (
@@ -70,11 +74,8 @@ class Forge:
         """What the system refuses of the confinement, in words."""
         self.identity = ""
         """What verdicts depend on, as a digest; known once started."""
-
-    @property
-    def pid(self) -> int:
-        """The template process."""
-        return self._process.pid if self._process else 0
+        self.pid = 0
+        """The template process; known once started."""
 
     async def start(self) -> None:
         """Start the template process. Raises ConfigError, ScanError."""
@@ -100,7 +101,7 @@ class Forge:
         if ready.problem:
             self._kill()
             raise ConfigError(self._setup.source, [Problem("scan process", ready.problem)])
-        self.lacking, self.identity = ready.lacking, ready.identity
+        self.lacking, self.identity, self.pid = ready.lacking, ready.identity, ready.pid
         self._loop.add_reader(self._control, self._readable)
 
     async def make(self) -> Birth:
@@ -214,8 +215,13 @@ class Forge:
         self.gone = True
         self._control.close()
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            # not by force: the keeper is to end all the others before it goes
+            self._process.terminate()
+            try:
+                self._process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
         self._close_log()
 
 
@@ -223,7 +229,7 @@ def _start(setup: Setup, control: socket.socket, log: int) -> subprocess.Popen[b
     fd = os.memfd_create("mailward-setup")
     try:
         os.write(fd, dump(setup))
-        words = [sys.executable, "-m", "mailward.scan.template", *map(str, (os.getpid(), fd, control.fileno()))]
+        words = [sys.executable, "-m", "mailward.scan.keeper", *map(str, (os.getpid(), fd, control.fileno()))]
         return subprocess.Popen(
             words,
             pass_fds=(fd, control.fileno()),

@@ -58,11 +58,11 @@ def confine(memory_bytes: int, max_file_bytes: int, user: str, *, network: bool)
     return tuple(lacking)
 
 
-def end_with_parent(parent: int) -> None:
-    """Have the kernel end this process with its parent; ends it now where ``parent`` is gone already."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def end_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Have the kernel send this process a signal when its parent ends; now where ``parent`` is gone already."""
+    _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:
-        os._exit(1)
+        os.kill(os.getpid(), number)
 
 
 class CpuLimit:

@@ -37,12 +37,13 @@ class Ready:
     """The answer to `Setup`: work can begin, or why it cannot.
 
     ``lacking`` says which means of confinement the system refuses, ``identity`` what verdicts depend on
-    (a digest of `Engine.scan_identity`).
+    (a digest of `Engine.scan_identity`), ``pid`` which process is the template.
     """
 
     problem: str = ""
     lacking: tuple[str, ...] = ()
     identity: str = ""
+    pid: int = 0
 
 
 @frozen

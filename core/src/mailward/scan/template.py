@@ -6,6 +6,9 @@ in memory. It reads no mail, has a single thread, and has no event loop that a f
 a library has started threads on being loaded, forking is not safe: then each scan process is a
 program of its own (a fourth argument names its progress memory) and loads everything by itself.
 
+What a plugin has started in a scan process, and left running, comes to this process when that one ends,
+and is ended then.
+
 Requests come over a SOCK_SEQPACKET socket, each with the two descriptors of the process to be: its
 socket and its progress memory. Reports go back: `BORN` with a pidfd, `ENDED` with an exit status.
 """
@@ -29,6 +32,7 @@ from mailward.engine.log import configure
 from mailward.engine.loop import run
 from mailward.hooks.markers import Place
 from mailward.scan.limits import confine, end_with_parent
+from mailward.scan.orphans import children, end, take_in
 from mailward.scan.progress import Progress
 from mailward.scan.protocol import Ready, Setup, frame
 from mailward.scan.worker import work
@@ -42,7 +46,8 @@ BORN = b"b"
 ENDED = b"e"
 REQUEST = b"f"
 MAX_PROBLEM = 50_000
-_RIGHTS = struct.Struct("ii")
+_FIRST_WAIT_S = 0.005
+_LAST_WAIT_S = 1.0
 
 
 class Template:
@@ -56,15 +61,23 @@ class Template:
         self._single = single_threaded()
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
+        take_in()
+        self._own = frozenset(children())
+        self._living: set[int] = set()
 
     def serve(self) -> None:
-        """Fork at each request, report each end."""
+        """Fork at each request, report each end, and end what the ended ones have left."""
+        wait_s: float | None = None
         while True:
-            for key, _ in self._selector.select():
+            found = self._selector.select(wait_s)
+            for key, _ in found:
                 if key.fileobj is not self._control:
                     self._bury(key.fd, key.data)
                 elif not self._ask():
                     return
+            if wait_s is not None or any(key.fileobj is not self._control for key, _ in found):
+                again_s = min(2 * wait_s, _LAST_WAIT_S) if wait_s else _FIRST_WAIT_S
+                wait_s = again_s if end(self._own | self._living) else None
 
     def _ask(self) -> bool:
         data, descriptors, _, _ = socket.recv_fds(self._control, 16, 2)
@@ -80,6 +93,7 @@ class Template:
         pid = os.fork() if self._single else self._spawn(parent, connection, progress)
         if pid == 0:
             self._live(parent, connection, progress)
+        self._living.add(pid)
         pidfd = os.pidfd_open(pid)
         self._selector.register(pidfd, selectors.EVENT_READ, pid)
         socket.send_fds(self._control, [REPORT.pack(BORN, pid, 0)], [pidfd])
@@ -96,6 +110,7 @@ class Template:
         status = 1
         try:
             end_with_parent(parent)
+            take_in()
             for key in tuple(self._selector.get_map().values()):
                 os.close(key.fd)
             self._selector.close()
@@ -108,6 +123,7 @@ class Template:
 
     def _bury(self, pidfd: int, pid: int) -> None:
         _, status = os.waitpid(pid, 0)
+        self._living.discard(pid)
         self._selector.unregister(pidfd)
         os.close(pidfd)
         self._control.send(REPORT.pack(ENDED, pid, status))
@@ -152,13 +168,14 @@ def _template(control: socket.socket, setup_fd: int) -> int:
     gc.collect(1)  # of the young only: loading leaves no old garbage, and to look for it takes 40 ms
     gc.freeze()
     template = Template(engine, control, progress, setup_fd)
-    control.send(dump(Ready(lacking=lacking, identity=identity(engine))))
+    control.send(dump(Ready(lacking=lacking, identity=identity(engine), pid=os.getpid())))
     template.serve()
     return 0
 
 
 def _alone(connection: socket.socket, setup_fd: int, progress_fd: int) -> int:
     """Be a scan process that was not forked."""
+    take_in()
     progress = Progress()
     progress.attach(progress_fd)
     try:

@@ -18,6 +18,7 @@ from mailward.engine.engine import Engine
 from mailward.mime import Message
 from mailward.scan.codes import ERROR, FILE, MEMORY
 from mailward.scan.limits import CpuLimit, resident_bytes
+from mailward.scan.orphans import children
 from mailward.scan.progress import Progress
 from mailward.scan.protocol import Answer, Frames, Job, Ready, frame
 from mailward.values.errors import ConfigError, ScanError
@@ -29,6 +30,7 @@ _DESCRIPTOR = struct.Struct("i")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_DESCRIPTOR.size)
 _MEASURED_EVERY = 32
 _MEASURED_FROM_BYTES = 1024 * 1024
+_MOST_LEFT = 64
 
 
 class Worker:
@@ -49,6 +51,7 @@ class Worker:
         self._cpu = CpuLimit(scan.deadline_s)
         self._most_growth_bytes = int(scan.recycle_growth_bytes)
         self._first_bytes = 0
+        self._first_children = 0
 
     async def run(self) -> int:
         """Serve jobs until the gateway closes the connection; the exit status of the process."""
@@ -134,12 +137,16 @@ class Worker:
             return Answer(reason=ERROR, detail=f"{type(error).__name__}: {error}")
 
     def _worn(self, size_bytes: int) -> bool:
-        """Whether this process has grown too much; looked at now and then, for it takes a system call or three."""
+        """Whether this process has grown too much, or has too many processes that plugins have left behind in it.
+
+        Looked at now and then, for it takes some system calls.
+        """
         if self._first_bytes and size_bytes < _MEASURED_FROM_BYTES and self._served % _MEASURED_EVERY:
             return False
-        now = resident_bytes()
-        self._first_bytes = self._first_bytes or now
-        return now - self._first_bytes > self._most_growth_bytes
+        now, left = resident_bytes(), len(children())
+        if not self._first_bytes:
+            self._first_bytes, self._first_children = now, left
+        return now - self._first_bytes > self._most_growth_bytes or left - self._first_children > _MOST_LEFT
 
     async def _send(self, json: bytes) -> None:
         data = frame(json)

@@ -37,6 +37,13 @@ def explain(error: ConfigError) -> str:
 async def serve(path: Path | None) -> int:
     """Run until told to stop; the exit status."""
     supervisor = Supervisor(path)
+    try:
+        return await _serve(supervisor)
+    finally:
+        await supervisor.means.reaper.end_rest()
+
+
+async def _serve(supervisor: Supervisor) -> int:
     asked = asyncio.Queue[None]()
     loop = asyncio.get_running_loop()
     for number in _STOPS:
