@@ -25,6 +25,9 @@ from mailward_antivirus.disarm.pdf import disarm_pdf
 from mailward_antivirus.disarm.rtf import disarm_rtf
 
 from .conftest import Look
+from .rtf_samples import ACTING as RTF_ACTING
+from .rtf_samples import HARMLESS as RTF_HARMLESS
+from .rtf_samples import document
 from .samples import SAMPLES, XLM, XML, carrying, ooxml, pe, relationship
 
 ACTING = (
@@ -221,6 +224,38 @@ def test_objects_are_found_and_blanked_however_their_control_word_is_written(sta
     assert disarmed.content.endswith(b"}}text}")
     assert len(disarmed.content) == len(content)
     assert "rtf_object_starts" not in look.rules("a.rtf", disarmed.content)
+
+
+@pytest.mark.parametrize("name", RTF_ACTING)
+def test_fields_of_rtf_that_act_are_blanked(name: str, look: Look):
+    body, _ = RTF_ACTING[name]
+    content = document(body)
+    disarmed = disarm_rtf(content)
+    assert len(disarmed.removed) == 1
+    assert len(disarmed.content) == len(content)
+    assert disarmed.content.startswith(b"{\\rtf1\\ansi before ")
+    assert disarmed.content.endswith(b" after}")
+    assert (b"shown" in content) == (b"shown" in disarmed.content)
+    assert look("a.rtf", disarmed.content).traits == ()
+
+
+@pytest.mark.parametrize("name", RTF_HARMLESS)
+def test_other_fields_of_rtf_stay(name: str):
+    content = document(RTF_HARMLESS[name])
+    assert disarm_rtf(content).content == content or name == "local template"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        rb"{\rtf1{\field{\*\fldinst DDE cmd",
+        b"{\\rtf1" + b"{\\field{\\fldinst IF " * 60 + b"DDE cmd" + b"}}" * 60 + b"}",
+    ],
+    ids=["not closed", "too many within one another"],
+)
+def test_fields_of_rtf_that_are_not_read_to_their_end_cannot_be_disarmed(content: bytes):
+    with pytest.raises(CannotDisarm):
+        disarm_rtf(content)
 
 
 @pytest.mark.parametrize("within", [(b"{", b"}"), (b"", b"")], ids=["nested", "side by side"])

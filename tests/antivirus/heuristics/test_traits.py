@@ -22,6 +22,7 @@ from mailward_antivirus.heuristics.trait import MAX_EVIDENCE
 from mailward_antivirus.heuristics.weights import THRESHOLDS, TRAITS
 
 from .conftest import Look, attached, opened
+from .rtf_samples import ACTING, HARMLESS, document
 from .samples import SAMPLES, XLM, XML, elf, lnk, locked_zip, macros, ooxml, pe, zipped
 
 ELSEWHERE = {"xlm_hidden", "activex", "disk_image_packed", "disk_image_program"}
@@ -61,6 +62,34 @@ def test_a_trait_is_found_in_its_sample(rule: str, look: Look):
 )
 def test_harmless_content_has_no_traits(name: str, content: bytes, look: Look):
     assert look(name, content).traits == ()
+
+
+@pytest.mark.parametrize("name", ACTING)
+def test_fields_of_rtf_that_act_are_found_however_they_are_written(name: str, look: Look):
+    body, rule = ACTING[name]
+    assert rule in look.rules("a.rtf", document(body))
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_other_fields_of_rtf_have_no_traits(name: str, look: Look):
+    assert look("a.rtf", document(HARMLESS[name])).traits == ()
+
+
+def test_fields_of_rtf_behind_much_text_are_found(look: Look):
+    assert look.rules("a.rtf", document(b"\\par text " * 900_000 + ACTING["dde"][0])) == {"dde"}
+
+
+def test_an_instruction_of_rtf_in_escapes_hides(look: Look):
+    assert look.rules("a.rtf", document(ACTING["in hexadecimal"][0])) == {"dde", "rtf_hides"}
+
+
+def test_fields_of_rtf_within_too_many_others_are_told(look: Look):
+    deep = b"{\\field{\\fldinst IF " * 60 + b"DDE cmd" + b"}}" * 60
+    assert "rtf_hides" in look.rules("a.rtf", document(deep))
+
+
+def test_a_field_of_rtf_that_is_cut_off_is_read_as_far_as_it_goes(look: Look):
+    assert look.rules("a.rtf", b"{\\rtf1{\\field{\\*\\fldinst DDE cmd") == {"dde"}
 
 
 def test_programs_of_other_systems_are_programs(look: Look):

@@ -1,10 +1,11 @@
-"""RTF: the data of objects and links to templates are blanked; text and layout stay."""
+"""RTF: the data of objects, links to templates and fields that act are blanked; text and layout stay."""
 
 from __future__ import annotations
 
 import re
 
 from mailward_antivirus.disarm.outcome import CannotDisarm, Disarmed
+from mailward_antivirus.heuristics.rtf_fields import instructions
 
 _WORD = rb"(?<!\\)(?:\\\\)*(\\(?:%s)(?![A-Za-z]))"
 """A control word: after characters that are ``\\``, and up to its last letter; a number may follow at once."""
@@ -13,10 +14,14 @@ _STARTS = re.compile(_WORD % rb"objupdate|objautlink" + rb"(?:-?\d+)?")
 _TEMPLATE = re.compile(_WORD % rb"template")
 _STRUCTURE = re.compile(rb"\\bin(-?\d*) ?|\\.|[{}]", re.S)
 _MOST_DIGITS = 9
+_FIELDS = {"dde": "fields that start programs", "external_template": "a template from elsewhere"}
 
 
 def disarm_rtf(content: bytes) -> Disarmed:
-    """The text without its objects' data. Raises CannotDisarm where groups are not closed."""
+    """The text without its objects' data and its fields that act. Raises CannotDisarm where groups are not closed.
+
+    It is raised as well where fields have more in them than is looked at.
+    """
     text = bytearray(content)
     removed: list[str] = []
     for found, what in ((_DATA, "embedded objects"), (_TEMPLATE, "a template from elsewhere")):
@@ -31,6 +36,12 @@ def disarm_rtf(content: bytes) -> Disarmed:
         start, end = match.start(1), match.end()
         text[start:end] = b" " * (end - start)
         removed.append("objects that start by themselves")
+    for one in instructions(content):
+        if not one.whole:
+            raise CannotDisarm("a field is not closed, or has more in it than is looked at")
+        if one.rule:
+            text[one.start : one.end] = b" " * (one.end - one.start)
+            removed.append(_FIELDS.get(one.rule, "fields that load from elsewhere"))
     return Disarmed(bytes(text), tuple(dict.fromkeys(removed)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 
 from mailward import Part
+from mailward_antivirus.heuristics.addresses import is_remote, runs_code
 from mailward_antivirus.heuristics.kinds import RUNS, is_program
 from mailward_antivirus.heuristics.office import DDE_FIELD, inspect_macro_source, inspect_macros
 from mailward_antivirus.heuristics.patterns import around, pattern
@@ -21,17 +22,6 @@ _SYLK_CALL = pattern(r"(?m)^C;[^\n]{0,200};E(?:EXEC|CALL|REGISTER|RUN)\(")
 _SYLK_MACRO = pattern(r"(?m)^O;[^\n]{0,40};?E(?:;|\r?$)")
 _SYLK_STARTS = pattern(r"(?m)^NN;NAuto_open")
 _LOADED = frozenset(["attachedtemplate", "oleobject", "frame", "subdocument", "externallink", "externallinkpath"])
-_REMOTE = pattern(
-    r"(?:https?|ftp|mhtml|html|script|x-usc|ms-[a-z]{1,30}):",
-    r"\\\\",
-    "%5c%5c",
-    r"file:[/\\]{4}",
-)
-_MONIKER = pattern(
-    r"(?:^|!)(?:mhtml|html|script|x-usc|javascript|vbscript|ms-msdt):",
-    r"!\s*x-usc:",
-    r"\.html?!",
-)
 _FIELD_TEXT = pattern(r"<(?:[\w.-]{1,40}:)?(?:instrText|fldSimple)\b([^>]{0,900})>([^<]{0,900})")
 _FORMULA = pattern(r"<(?:\w{1,5}:)?f\b[^>]{0,200}>([^<]{1,400})")
 _XLM_RUNS = pattern(r"\b(?:EXEC|CALL|REGISTER|FOPEN|FWRITE|FWRITELN|RUN|FORMULA\.FILL|URLDownloadToFile)\b")
@@ -84,9 +74,9 @@ def _relationships(data: bytes) -> Traits:
             continue
         target = one.target.encode("utf-8", "replace")
         rule = "external_template" if one.kind.lower() == "attachedtemplate" else "external_object"
-        if _MONIKER.search(target):
+        if runs_code(target):
             rule = "external_moniker"
-        elif not _REMOTE.search(target):
+        elif not is_remote(target):
             # A path of the author's own disk: how Office writes links to a document beside it.
             continue
         if rule not in seen:

@@ -1,18 +1,18 @@
-"""RTF: objects in it, and the tricks that hide them."""
+"""RTF: objects in it, fields that act, and the tricks that hide them."""
 
 from __future__ import annotations
 
 from mailward import Part
 from mailward_antivirus.heuristics.patterns import around, pattern
+from mailward_antivirus.heuristics.rtf_fields import instructions
 from mailward_antivirus.heuristics.trait import Traits, trait
 
-MAX_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 _MAX_OBJECTS = 50
 _WORD_ENDS = r"(?:-?\d{1,10})?[^a-z]"
 """A control word ends where its letters do: a number may follow at once. Before it, ``\\\\`` is a character."""
 _OBJECT = pattern(r"[^\\](?:\\\\)*\\obj(?:data|embd?|ocx|link|autlink|html)" + _WORD_ENDS)
 _STARTS = pattern(r"[^\\](?:\\\\)*\\obj(?:update|autlink)" + _WORD_ENDS)
-_TEMPLATE = pattern(r"\\\*\s*\\template(?:-?\d{1,10})?\s+([^}]{0,200}(?:https?:|\\\\\\\\|ftp:)[^}]{0,200})")
 _NOISE = pattern(
     r"\\objdata[^{}\\]{0,900}\\bin0*[1-9]",
     r"\\objdata(?:-?\d{1,10})?[\s{}]{0,40}\\[a-z]+",
@@ -28,12 +28,11 @@ _NOT_HEX = bytes(set(range(256)) - set(b"0123456789abcdefABCDEF"))
 
 
 def inspect_rtf(part: Part) -> Traits:
-    """Objects, what starts by itself, the equation editor, a template from elsewhere, and hiding."""
+    """Objects, what starts by itself, the equation editor, fields and templates that act, and hiding."""
     data = part.head(MAX_BYTES)
     if not data.startswith(b"{\\rtf1"):
         yield trait("rtf_hides", data[:12])
-    if match := _TEMPLATE.search(data):
-        yield trait("external_template", match[1])
+    yield from _instructions(data)
     match = _OBJECT.search(data)
     if match is None:
         return
@@ -43,6 +42,16 @@ def inspect_rtf(part: Part) -> Traits:
     yield from _objects(data)
     if noise := _NOISE.search(data):
         yield trait("rtf_hides", around(data, noise))
+
+
+def _instructions(data: bytes) -> Traits:
+    for one in instructions(data):
+        if one.rule:
+            yield trait(one.rule, one.text.strip())
+            if one.escaped:
+                yield trait("rtf_hides", data[one.start : one.end])
+        if not one.whole and one.end < len(data):
+            yield trait("rtf_hides", f"fields beyond what is looked at: {one.text[:80]}")
 
 
 def _objects(data: bytes) -> Traits:
