@@ -242,6 +242,7 @@ def make_relay(tmp_path: Path) -> MakeRelay:
         resolver: Resolver | None = None,
         clock: Clock | None = None,
         ourselves: Ourselves | None = None,
+        timeout_s: float = 30.0,
         **settings: Any,
     ) -> Relay:
         context = Context(
@@ -251,6 +252,7 @@ def make_relay(tmp_path: Path) -> MakeRelay:
             resolver=resolver or Resolver(),
             clock=clock or Clock(),
             ourselves=ourselves or Ourselves("gate.example"),
+            timeout_s=timeout_s,
         )
         return Relay(RelaySettings(**settings), context)
 

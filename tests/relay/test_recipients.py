@@ -340,6 +340,56 @@ def test_a_connection_that_was_cut_is_made_again(house: Any, slapd: Slapd) -> No
     asyncio.run(run())
 
 
+@contextlib.contextmanager
+def mute(count: int) -> Iterator[list[socket.socket]]:
+    """Servers that accept connections and never say anything."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+
+
+def urls(servers: list[socket.socket]) -> tuple[str, ...]:
+    return tuple(f"ldap://127.0.0.1:{server.getsockname()[1]}" for server in servers)
+
+
+@pytest.mark.parametrize("call_forward", [False, True], ids=["alone", "before the next hop"])
+def test_servers_that_hang_share_the_time_of_the_hook(
+    make_relay: Any, slapd: Slapd, peer: Any, call_forward: bool
+) -> None:
+    async def run() -> list[str]:
+        async with peer(script={"RCPT": "stall"}).listening() as server:
+            relay = make_relay(
+                timeout_s=2.0,
+                local={"house.example": f"127.0.0.1:{server.port}"},
+                recipients=RecipientSettings(
+                    ldap=directory(slapd, servers=urls(servers), timeout_s=10.0), call_forward=call_forward
+                ),
+            )
+            # each of the servers alone would take ten seconds: the time of the setting
+            async with asyncio.timeout(9.5):
+                found = [await ask(relay, f"{name}@house.example") for name in ("bob", "eve")]
+            await relay.stop()
+            return found
+
+    with mute(3) as servers:
+        assert asyncio.run(run()) == ["451 4.1.1"] * 2
+
+
+def test_behind_a_server_that_hangs_the_next_is_asked_and_the_first_left_in_peace(
+    make_relay: Any, slapd: Slapd
+) -> None:
+    with mute(1) as servers:
+        relay = make_relay(
+            timeout_s=8.0,
+            local={"house.example": "mx"},
+            recipients=RecipientSettings(ldap=directory(slapd, servers=(*urls(servers), slapd.url), timeout_s=30.0)),
+        )
+        assert answers(relay, "bob@house.example", "eve@house.example") == ["", "550 5.1.1"]
+        servers[0].settimeout(0)
+        servers[0].accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            servers[0].accept()
+
+
 def test_a_list_goes_before_the_directory(house: Any) -> None:
     relay = house(listed=Masks(["bob@house.example"]), ldap=LdapSettings(servers=("ldap://127.0.0.1:1",)))
     assert answers(relay, "bob@house.example", "eve@house.example") == ["", "451 4.1.1"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from mailward.engine.bridge import fault
 from mailward.engine.config import COMMON_KEYS, CommonSettings, Config, PolicySection, settings_key
@@ -189,10 +189,11 @@ class _Builder:
         source = self._config.source
         common = structure(CommonSettings, {k: v for k, v in table.items() if k in COMMON_KEYS}, where, source)
         own = {k: v for k, v in table.items() if k not in COMMON_KEYS}
+        timeout_s = common.timeout_s or found.kind.timeout_s
         label = where if where == found.name else f"{found.name}@{where}"
         try:
             settings = structure(settings_type(found.kind), own, where, source)
-            plugin = found.kind(settings, self._context(found.name))
+            plugin = found.kind(settings, evolve(self._context(found.name), timeout_s=timeout_s))
             implementations = self._registry.register(plugin, label)
         except ConfigError:
             raise
@@ -204,7 +205,7 @@ class _Builder:
             found.name,
             plugin,
             common.on_failure or found.kind.on_failure,
-            common.timeout_s or found.kind.timeout_s,
+            timeout_s,
             common.shadow,
             implementations,
             key,

@@ -32,7 +32,8 @@ class Context:
     ``tally`` holds counts that all gateway processes share, such as connections to one next hop;
     ``conversations`` keeps those of delivery attempts, where `[diagnostics]` asks for it;
     ``first_retry_s`` is the wait before the second delivery attempt (`[delivery] retry_first_s`);
-    ``ourselves`` tells a way back to this gateway from a way onward.
+    ``ourselves`` tells a way back to this gateway from a way onward; ``timeout_s`` is what a hook of the
+    instance may take before it counts as failed.
     """
 
     name: str = "plugin"
@@ -49,6 +50,7 @@ class Context:
     conversations: ConversationLog = field(factory=lambda: ConversationLog(Path("diagnostics")))
     first_retry_s: float = 300.0
     ourselves: Ourselves = field(factory=Ourselves)
+    timeout_s: float = 30.0
 
     def store(self) -> Path:
         """A folder for this plugin's own files, made on first use (mode 0700)."""

@@ -41,6 +41,9 @@ from mailward_relay.sts import PolicyStore
 from mailward_relay.targets import ByExchange, ByRoute, Target
 from mailward_relay.unreachable import Unreachable, period_s
 
+SHARE_OF_LIMIT = 0.8
+"""Of the time that the hook has: the recipient check is over by then, so that its answer is the client's."""
+
 CANNOT_ARCHIVE = Reply(452, "4.3.1", "Cannot store the message now, try again later")
 
 
@@ -158,9 +161,10 @@ class Relay(Plugin):
     @hookimpl
     async def rcpt_to(self, session: Session, recipient: Recipient) -> Reply | None:
         """Refuse what is neither for the house nor from a client that may relay (SAV-RLY-02), and unknown users."""
+        until = asyncio.get_running_loop().time() + self.context.timeout_s * SHARE_OF_LIMIT
         refusal = await self._admission.recipient(session, recipient)
         if refusal is None and self._recipients.is_on and self._routes.is_local(recipient.address.domain):
-            refusal = await self._recipients.refusal(recipient.address)
+            refusal = await self._recipients.refusal(recipient.address, until)
         return refusal
 
     @hookimpl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ MOST_FILE_BYTES = 64 << 20
 
 Source = Callable[[Address], Awaitable[bool]]
 """Says whether an address exists; raises PeerError where it cannot say."""
+
+_Asked = Callable[[Address, float], Awaitable[bool]]
+"""The same, within so many seconds."""
 
 
 class Recipients:
@@ -38,7 +42,7 @@ class Recipients:
         self._directory: Directory | None = None
         if settings.ldap.servers:
             try:
-                self._directory = Directory(settings.ldap, resolve_path)
+                self._directory = Directory(settings.ldap, resolve_path, clock.monotonic)
             except ValueError as error:
                 raise ValueError(f"recipients.ldap: {error}") from error
         self._sources = [source for source in (self._in_directory, self._at_next_hop) if self._asks(source)]
@@ -58,7 +62,7 @@ class Recipients:
         self._addresses = plain
         self._known.clear()
 
-    def _asks(self, source: Source) -> bool:
+    def _asks(self, source: _Asked) -> bool:
         return self._directory is not None if source == self._in_directory else self._settings.call_forward
 
     @property
@@ -66,14 +70,17 @@ class Recipients:
         """Whether there is any source; without one every recipient exists."""
         return bool(self._settings.listed or self._file or self._sources)
 
-    async def refusal(self, address: Address) -> Reply | None:
-        """The refusal of a local recipient, or None."""
+    async def refusal(self, address: Address, until: float) -> Reply | None:
+        """The refusal of a local recipient, or None; sources that do not answer are waited for ``until`` then.
+
+        ``until`` is a time of the event loop.
+        """
         # RFC 5321 section 4.5.1: postmaster is everywhere.
         if not self.is_on or address.local.lower() == "postmaster" or self._is_listed(address):
             return None
         known = self._known.get(str(address))
         if known is None:
-            known = await self._ask(address)
+            known = await self._ask(address, until)
         if known is None:
             return UNKNOWN_NOW if self._settings.in_doubt is InDoubt.DEFER else None
         return None if known else NO_SUCH_USER
@@ -81,12 +88,13 @@ class Recipients:
     def _is_listed(self, address: Address) -> bool:
         return any(key in self._addresses or self._masks.match(key) for key in address.keys)
 
-    async def _ask(self, address: Address) -> bool | None:
+    async def _ask(self, address: Address, until: float) -> bool | None:
         """Whether an address exists; None where a source that could have known gave no answer."""
         doubt = False
-        for source in self._sources:
+        for place, source in enumerate(self._sources):
+            left_s = max(0.0, until - asyncio.get_running_loop().time())
             try:
-                if await source(address):
+                if await source(address, left_s / (len(self._sources) - place)):
                     self._known.put(str(address), True, self._settings.known_cache_s)
                     return True
             except PeerError as error:
@@ -97,12 +105,16 @@ class Recipients:
         self._known.put(str(address), False, self._settings.unknown_cache_s)
         return False
 
-    async def _in_directory(self, address: Address) -> bool:
+    async def _in_directory(self, address: Address, within_s: float) -> bool:
         assert self._directory is not None
-        return await self._directory.knows(address)
+        return await self._directory.knows(address, within_s)
 
-    async def _at_next_hop(self, address: Address) -> bool:
-        return await self._call_forward(address)
+    async def _at_next_hop(self, address: Address, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._call_forward(address)
+        except TimeoutError:
+            raise PeerError(f"no next hop gave an answer in {within_s:.3g} s") from None
 
     async def check(self) -> list[Check]:
         """Whether the directory answers, for `mailward check`."""
