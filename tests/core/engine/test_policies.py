@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mailward import (
     Address,
+    ConfigError,
     Decision,
+    Deliver,
     Engine,
     Envelope,
     Finding,
@@ -236,3 +238,79 @@ def test_plugins_are_asked_in_configuration_order_in_every_copy(engine: Build) -
     built = engine({"mine": First, "last": Last}, POLICIES)
     verdict = asyncio.run(built.judge(envelope("ann@example.com", "a@other.example", "b@finance.example"), MAIL))
     assert [copy.findings[-1].rule for copy in verdict.copies] == ["after first1", "after first5"]
+
+
+@pytest.mark.parametrize("listed", ['"*@a.example, *@b.example"', '"""\n*@a.example\n*@b.example,\n"""'])
+def test_kav_grp_02_masks_may_stand_in_a_text(engine: Build, listed: str) -> None:
+    policies = engine({"mine": Mine}, f"[policy.some]\nrecipients = {listed}").policies
+    found = [policies.of(Address(), Address.parse(f"x@{domain}.example")).name for domain in "abc"]
+    assert found == ["some", "some", "default"]
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("[policy.none]\nmine.level = 2", "has neither senders nor recipients"),
+        ("[policy.none]\ncheck = false", "has neither senders nor recipients"),
+        ("[policy.odd]\nrecipients = '*'\ncheck = 'no'", "policy.odd.check"),
+        ("[policy.odd]\nrecipients = '*'\nchek = false", "policy.odd.chek"),
+    ],
+)
+def test_kav_grp_02_a_policy_that_says_not_for_whom_or_not_what_is_an_error(
+    engine: Build, toml: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        engine({"mine": Mine}, toml)
+
+
+def test_kav_grp_03_everybody_is_everybody_also_who_has_no_address(engine: Build) -> None:
+    policies = engine({"mine": Mine}, "[policy.all]\nsenders = '*@*'\n[policy.never]\nsenders = '*'").policies
+    assert policies.of(Address(), Address.parse("x@y.example")).name == "all"
+    named = engine({"mine": Mine}, "[policy.some]\nsenders = '*@a.example'").policies
+    assert named.of(Address(), Address.parse("x@y.example")).name == "default"
+
+
+def test_kav_grp_06_what_is_not_checked_is_seen_by_no_plugin_and_never_called_clean(engine: Build) -> None:
+    class Severe(Mine):
+        @hookimpl
+        def disposition(self) -> Decision:
+            return Decision(Reject())
+
+    built = engine({"mine": Severe}, "[policy.open]\nrecipients = '*@open.example'\ncheck = false")
+    both = asyncio.run(built.judge(envelope("a@b.example", "x@open.example", "y@other.example"), MAIL))
+    assert [(copy.policy, copy.action, copy.splices) for copy in both.copies] == [
+        ("open", Deliver(), ()),
+        ("default", Reject(), ()),
+    ]
+    assert [(one.kind, one.plugin, one.rule) for one in both.copies[0].findings] == [
+        (Kind.FILTERED, "core", "check"),
+    ]
+    assert not both.copies[0].clean
+    asked = built.policies.default.instances[0].plugin.asked
+    alone = asyncio.run(built.judge(envelope("a@b.example", "x@open.example"), MAIL))
+    assert built.policies.default.instances[0].plugin.asked == asked
+    assert alone.copies[0].action == Deliver()
+
+
+def test_kav_grp_06_what_was_found_before_the_content_holds_without_a_check(engine: Build) -> None:
+    built = engine({"mine": Mine}, "[policy.open]\nrecipients = '*@open.example'\ncheck = false")
+    mail = evolve(
+        envelope("a@b.example", "x@open.example"), findings=(Finding(Kind.SPAM, "lists", "listed", action=Hold()),)
+    )
+    assert asyncio.run(built.judge(mail, MAIL)).copies[0].action == Hold()
+
+
+def test_kav_grp_01_each_key_that_a_policy_does_not_set_falls_back_by_itself(engine: Build) -> None:
+    class Two(Plugin):
+        @frozen
+        class Settings:
+            level: int = setting(1, help="a number")
+            word: str = setting("a", help="a word")
+
+        settings: Settings
+
+    toml = "[two]\nlevel = 2\nword = 'b'\n[policy.one]\nrecipients = '*@one.example'\ntwo.level = 3"
+    by_name = {policy.name: policy for policy in engine({"two": Two}, toml).policies.all}
+    found = {name: policy.instances[0].plugin.settings for name, policy in by_name.items()}
+    assert {name: (one.level, one.word) for name, one in found.items()} == {"default": (2, "b"), "one": (3, "b")}
+    assert [by_name[name].check for name in ("default", "one")] == [True, True]

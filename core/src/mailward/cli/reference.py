@@ -185,9 +185,12 @@ def settings_page() -> str:
 
 def _policies() -> Iterator[str]:
     yield "## [policy.NAME]\n"
-    yield "`senders` and `recipients` are lists of masks; at least one of them is needed, both must match, and"
-    yield "the first policy in file order that does is taken. All other keys override settings of plugins or of"
-    yield "`[disposition]`, key by key:\n"
+    yield "`senders` and `recipients` are lists of masks, or texts with a mask a line or commas between them; at least"
+    yield "one of the two is needed, both must match, and the first policy in file order that does is taken. They are"
+    yield "held against the envelope. `*@*` is everybody, the null sender included.\n"
+    yield "With `check = false` no content is looked at: its mail is delivered as it came, and recorded as filtered,"
+    yield "not as clean. What is said to the client before the content (relaying, sizes) holds all the same, and so do"
+    yield "archives and logs. All other keys override settings of plugins or of `[disposition]`, key by key:\n"
     yield '```toml\n[policy.finance]\nrecipients = ["*@finance.example.com"]\nantivirus.on_infected = ["reject"]\n```\n'
 
 

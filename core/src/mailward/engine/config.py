@@ -49,6 +49,9 @@ class CommonSettings:
     shadow: bool = setting(False, help="run and record, but apply nothing")
 
 
+_NULL_KEYS = ("", "@")
+"""What masks of senders are held against for the null sender: ``*@*`` is everybody, it included (KAV-GRP-03)."""
+
 COMMON_KEYS = frozenset(a.name for a in attrs.fields(CommonSettings))
 
 
@@ -57,17 +60,19 @@ class PolicySection:
     """One ``[policy.NAME]``: whom it is for, and the settings it overrides.
 
     A mask list that is not given matches everything; sender and recipient must both match
-    (KAV-GRP-02..04). ``overrides`` maps a section's name to the keys it replaces.
+    (KAV-GRP-02..04). ``overrides`` maps a section's name to the keys it replaces. Where ``check`` is
+    false no scan hook is asked (KAV-GRP-06).
     """
 
     name: str
     senders: Masks = Masks(("*",))
     recipients: Masks = Masks(("*",))
     overrides: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+    check: bool = True
 
     def covers(self, sender: Address, recipient: Address) -> bool:
         """Whether mail of this sender to this recipient falls under the policy."""
-        return self.senders.any(sender.keys) and self.recipients.any(recipient.keys)
+        return self.senders.any(_NULL_KEYS if sender.is_null else sender.keys) and self.recipients.any(recipient.keys)
 
 
 @frozen
@@ -175,6 +180,9 @@ def _stray(name: str, value: object) -> Problem:
     )
 
 
+_POLICY_KEYS = ("senders", "recipients", "check")
+
+
 def _policy(name: str, table: dict[str, Any], source: str) -> PolicySection:
     key = f"policy.{name}"
     masks: dict[str, Masks] = {}
@@ -182,12 +190,15 @@ def _policy(name: str, table: dict[str, Any], source: str) -> PolicySection:
     for side in ("senders", "recipients"):
         if side in table:
             try:
-                masks[side] = read(table[side], Masks)
+                masks[side] = read(_listed(table[side]), Masks)
             except ValueError as error:
                 problems.append(Problem(f"{key}.{side}", str(error), repr(table[side])))
     if not masks and not problems:
         problems.append(Problem(key, "has neither senders nor recipients; at least one is needed"))
-    overrides = {section: value for section, value in table.items() if section not in ("senders", "recipients")}
+    check = table.get("check", True)
+    if not isinstance(check, bool):
+        problems.append(Problem(f"{key}.check", "is not true or false", repr(check)))
+    overrides = {section: value for section, value in table.items() if section not in _POLICY_KEYS}
     problems += [
         Problem(f"{key}.{section}", "is not a plugin's table; write it as PLUGIN.KEY = …", repr(value))
         for section, value in overrides.items()
@@ -195,7 +206,17 @@ def _policy(name: str, table: dict[str, Any], source: str) -> PolicySection:
     ]
     if problems:
         raise ConfigError(source, problems)
-    return PolicySection(name, masks.get("senders", Masks(("*",))), masks.get("recipients", Masks(("*",))), overrides)
+    everybody = Masks(("*",))
+    return PolicySection(
+        name, masks.get("senders", everybody), masks.get("recipients", everybody), overrides, check is True
+    )
+
+
+def _listed(value: object) -> object:
+    """A list of masks as it is, and one in a text, with commas or one a line, as a list (KAV-GRP-02)."""
+    if not isinstance(value, str):
+        return value
+    return [mask for line in value.splitlines() for one in line.split(",") if (mask := one.strip())]
 
 
 def settings_key(name: str, table: Mapping[str, Any]) -> str:

@@ -4,7 +4,8 @@
 
 Where several policies share an instance, a call is made once and its result used for all of them,
 unless the implementation read the envelope: then each copy gets a call of its own. Where it read the
-findings so far, copies share it of which the same is known.
+findings so far, copies share it of which the same is known. Copies of a policy without a check are left
+out of all of it (KAV-GRP-06): they are recorded as filtered, not as clean.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ class _Draft:
         self.policy = policy
         self.envelope = envelope
         self.found: list[Finding] = list(envelope.findings)
+        if not policy.check:
+            detail = f"policy {policy.name} has check = false"
+            self.found.append(Finding(Kind.FILTERED, CORE, "check", detail=detail))
         self.decisions: list[Decision] = []
         self.scan = Scan(envelope, message, self.found)
 
@@ -135,16 +139,22 @@ class Judge:
         """The verdict on a message. Raises ScanError where the deadline passes."""
         started = monotonic()
         drafts = [_Draft(policy, part, message) for policy, part in self._policies.split(envelope)]
-        work = _Work(self._caller, self._hooks, drafts, started + deadline_s)
+        checked = [draft for draft in drafts if draft.policy.check]
+        work = _Work(self._caller, self._hooks, checked, started + deadline_s)
+        paths = await self._look(work, message) if checked else ()
+        copies = tuple(_copy(draft, message) for draft in drafts)
+        return Verdict(envelope.id, copies, work.calls(), round((monotonic() - started) * 1000, 3), paths)
+
+    async def _look(self, work: _Work, message: Message) -> tuple[str, ...]:
+        """Ask the scan hooks for the copies that are checked; the paths of all parts."""
         paths = await self._parts(work, message)
-        for draft in drafts:
+        for draft in work.drafts:
             draft.found.extend(message.defects)
         for instance, users in work.instances("scan_message"):
             await work.find(instance, users, "scan_message", {"message": message})
-        for draft in drafts:
+        for draft in work.drafts:
             await self._dispose(work, draft, message)
-        copies = tuple(_copy(draft, message) for draft in drafts)
-        return Verdict(envelope.id, copies, work.calls(), round((monotonic() - started) * 1000, 3), paths)
+        return paths
 
     async def _parts(self, work: _Work, message: Message) -> tuple[str, ...]:
         unpackers = list(work.instances("unpack"))

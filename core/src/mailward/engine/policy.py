@@ -45,9 +45,14 @@ class Policy:
         return found
 
     @property
+    def check(self) -> bool:
+        """Whether the content of its mail is looked at, or delivered as it came (KAV-GRP-06)."""
+        return self.section is None or self.section.check
+
+    @property
     def by_locality(self) -> bool:
         """Whether recipients in the house need another copy than the others do."""
-        return any(instance.plugin.by_locality for instance in self.instances)
+        return self.check and any(instance.plugin.by_locality for instance in self.instances)
 
 
 @frozen(eq=False)

@@ -60,7 +60,7 @@ class ScanSettings:
         100, validator=between(0, 100_000), help="waiting messages above which the load counts as exceeded"
     )
     load_interval_s: Seconds = setting(
-        Seconds(900.0), validator=between(1, 86_400), help="least time between two load-exceeded events"
+        Seconds(300.0), validator=between(1, 86_400), help="least time between two load-exceeded events"
     )
     servers: tuple[str, ...] = setting(
         (), help="scan servers, host:port, that judge instead of this host; the one with least to do is asked first"
