@@ -62,3 +62,13 @@ def test_the_slowest_calls_are_told_from_a_millisecond_up() -> None:
 
 def test_a_verdict_without_copies_has_a_line_too() -> None:
     assert judged_fields(judged())["verdict"] == ""
+
+
+def test_kav_grp_05_each_of_several_copies_is_told_with_its_policy_and_recipients() -> None:
+    fields = judged_fields(judged(Copy("staff", RECIPIENTS[:1], Reject()), Copy("default", RECIPIENTS[1:], Deliver())))
+    told = ", ".join(str(one.address) for one in RECIPIENTS[1:11])
+    assert fields["copies"] == [
+        f"staff: {Reject()} for user0@example.org",
+        f"default: {Deliver()} for {told} and 1 more",
+    ]
+    assert judged_fields(judged(Copy("default", RECIPIENTS, Deliver())))["copies"] == ()

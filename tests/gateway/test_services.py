@@ -62,7 +62,7 @@ async def talk(port: int, first: bytes = b"", content: bytes = b"") -> list[int]
     said = await asyncio.wait_for(reader.readline(), 20)
     writer.write(first)
     if content:
-        said += await asyncio.wait_for(reader.readuntil(b"354 End data with <CR><LF>.<CR><LF>\r\n"), 20)
+        said += await asyncio.wait_for(reader.readuntil(b"354 Start mail input; end with <CRLF>.<CRLF>\r\n"), 20)
         writer.write(content)
     said += await asyncio.wait_for(reader.read(), 20)
     writer.close()
@@ -108,7 +108,7 @@ async def until_content(services: Services, port: int) -> tuple[asyncio.StreamRe
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     await asyncio.wait_for(reader.readline(), 20)
     writer.write(MAIL)
-    await asyncio.wait_for(reader.readuntil(b"<CR><LF>.<CR><LF>\r\n"), 20)
+    await asyncio.wait_for(reader.readuntil(b"<CRLF>.<CRLF>\r\n"), 20)
     writer.write(b"Subject: slow\r\n")
     (server,) = services.connections
     while not server.content_bytes:

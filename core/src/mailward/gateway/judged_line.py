@@ -12,6 +12,7 @@ from mailward.values.text import printable
 
 _MAX_DETAILS = 10
 _MAX_RECIPIENTS = 10
+_MAX_COPIES = 10
 _MAX_FINDINGS = 20
 _MAX_CALLS = 3
 
@@ -22,6 +23,7 @@ def judged_fields(event: Judged) -> dict[str, Any]:
     return {
         **_of_envelope(event),
         **_decided(copies),
+        "copies": [_fate(copy) for copy in copies[:_MAX_COPIES]] if len(copies) > 1 else (),
         **(_found(copies) if copies else {}),
         "spent": _spent(event.verdict),
     }
@@ -61,6 +63,13 @@ def _decided(copies: Sequence[Copy]) -> dict[str, Any]:
                 "policy": copy.policy,
             }
     return {}
+
+
+def _fate(copy: Copy) -> str:
+    """What became of one of several copies, by its policy (KAV-GRP-05), and whose it is."""
+    recipients = [str(recipient.address) for recipient in copy.recipients[:_MAX_RECIPIENTS]]
+    more = f" and {len(copy.recipients) - _MAX_RECIPIENTS} more" if len(copy.recipients) > _MAX_RECIPIENTS else ""
+    return f"{copy.policy}: {copy.action} for {', '.join(recipients)}{more}"
 
 
 def _found(copies: Sequence[Copy]) -> dict[str, Any]:

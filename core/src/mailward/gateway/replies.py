@@ -56,7 +56,7 @@ LOGIN_UNKNOWN_WAY = Reply(504, "5.5.4", "That way to log in is not known here")
 LOGIN_NEEDS_TLS = Reply(538, "5.7.11", "Logging in needs TLS")
 LOGIN_UNAVAILABLE = Reply(454, "4.7.0", "Logging in is not possible now, try again later")
 TOO_MANY_LOGINS = Reply(421, "4.7.0", "Too many failed log-ins, try again later")
-GO_AHEAD = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+GO_AHEAD = Reply(354, "", "Start mail input; end with <CRLF>.<CRLF>")
 BYE = Reply(221, "2.0.0", "Bye")
 
 

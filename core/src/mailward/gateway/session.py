@@ -96,8 +96,9 @@ def _offers(server: Server) -> Reply:
         encrypted, logged_in, may_xclient, may_xforward = key
         words = [
             settings.hostname,
+            *("ENHANCEDSTATUSCODES", "PIPELINING", "8BITMIME"),
             f"SIZE {settings.max_message_bytes}",
-            *("8BITMIME", "SMTPUTF8", "PIPELINING", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES"),
+            *("DSN", "SMTPUTF8", "CHUNKING"),
         ]
         if settings.pipe_connect:
             words.append("PIPECONNECT")
