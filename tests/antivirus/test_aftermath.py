@@ -15,6 +15,7 @@ from attrs import evolve
 
 from mailward import (
     Address,
+    Check,
     ConfigError,
     Context,
     Custom,
@@ -274,6 +275,34 @@ def test_one_item_waits_for_each_virus(tmp_path: Path, mails: Any, central: Cent
     for item, record in zip(items, records, strict=True):
         assert hashlib.sha256(item.content.read_bytes()).hexdigest() == record["sha256"]
         assert record["virus"] == "EICAR-Test-File"
+
+
+@pytest.mark.parametrize(
+    ("central", "status"),
+    [(Central.NOTHING, "disabled"), (Central.UNREPAIRED, "unrepairable files, to "), (Central.ALL, "all files, to ")],
+)
+def test_sav_qtn_03_the_status_says_what_is_sent_and_how_much_waits(
+    tmp_path: Path, mails: Any, central: Central, status: str
+) -> None:
+    told = Told(tmp_path / "state", central=central, central_to=str(tmp_path / "to"))
+    told.judge(mails.attached(mails.eicar, "a.com"))
+
+    async def run() -> list[Check]:
+        return [row async for row in told.plugin.check() if row.name == "central quarantine"]
+
+    (row,) = asyncio.run(run())
+    assert row.ok
+    assert row.detail.startswith(status)
+    assert row.detail.endswith("; 1 wait") is (central is not Central.NOTHING)
+
+
+def test_sav_qtn_01_each_file_that_is_quarantined_is_logged_with_its_name(
+    tmp_path: Path, mails: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Told(tmp_path / "state", central=Central.ALL, central_to="to").judge(mails.attached(mails.eicar, "a.com"))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "file quarantined" in line]
+    assert "a.com" in line
+    assert "m1" in line
 
 
 def test_what_killed_processes_left_takes_no_room_and_an_item_without_content_keeps_none_waiting(

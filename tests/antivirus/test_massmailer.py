@@ -30,6 +30,7 @@ def test_a_mass_mailers_message_is_dropped_with_the_entry_that_matched(
     (finding,) = [f for f in copy.findings if f.plugin == "antivirus"]
     assert (finding.name, finding.part) == (name, "2/x.pif")
     assert finding.detail.startswith("mass mailer: ")
+    assert finding.detail.endswith(", file: x.pif")
 
 
 def test_other_viruses_go_the_usual_way(mails: Any, judge: Any, known: Any) -> None:

@@ -273,7 +273,8 @@ def test_what_a_plugin_says_for_each_policy_is_shown_once(run: Run, tmp_path: Pa
         "[policy.finance]\nrecipients = ['*@finance.example']\nantivirus.on_infected = ['reject']\n"
     )
     rows = run("check", "-c", "mailward.toml", "--json").json["checks"]
-    assert [row["name"] for row in rows if row["plugin"] == "antivirus"] == ["loads", "signatures"]
+    told = [row["name"] for row in rows if row["plugin"] == "antivirus"]
+    assert told == ["loads", "signatures", "central quarantine"]
 
 
 def test_a_method_that_looks_like_a_hook_is_a_wrong_configuration(run: Run, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from mailward import (
     printable,
 )
 from mailward_antivirus.alerts import Alerts
-from mailward_antivirus.central import Spool, SpoolFull
+from mailward_antivirus.central import Spool, SpoolFull, spool_folder
 from mailward_antivirus.copies import Copies
 from mailward_antivirus.forwarder import Forwarder, Target
 from mailward_antivirus.outbreak import Window
@@ -57,8 +57,7 @@ class Aftermath:
     @property
     def spool(self) -> Spool:
         """What waits for the central quarantine."""
-        folder = self.context.state / "plugins" / self.context.name / "central"
-        return Spool(folder, self.settings.central_backlog_bytes)
+        return Spool(spool_folder(self.context), self.settings.central_backlog_bytes)
 
     def forwarder(self) -> Forwarder | None:
         """What sends it; None where nothing is to be sent."""
@@ -118,8 +117,10 @@ class Aftermath:
             return
         for finding in infected:
             if self.settings.central is Central.ALL or finding.part not in repaired:
+                part = message.part(finding.part)
                 try:
-                    self.spool.add(message.part(finding.part), finding, envelope, self.context.clock.time())
+                    self.spool.add(part, finding, envelope, self.context.clock.time())
+                    self.context.log.info("file quarantined", file=printable(part.filename), message_id=envelope.id)
                 except SpoolFull as error:
                     self.alerts.tell("central_quarantine_full", str(error))
                 except OSError as error:

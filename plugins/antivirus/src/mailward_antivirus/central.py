@@ -15,12 +15,17 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mailward import Envelope, Finding, Part
+from mailward import Context, Envelope, Finding, Part
 from mailward_antivirus.files import write
 
 _STEP_BYTES = 1024 * 1024
 LEFT_S = 3600.0
 """What has been half written for longer was left so."""
+
+
+def spool_folder(context: Context) -> Path:
+    """Where items wait, in the store of the plugin."""
+    return context.state / "plugins" / context.name / "central"
 
 
 class SpoolFull(Exception):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 from mailward import Check
+from mailward_antivirus.central import Spool, spool_folder
 from mailward_antivirus.heuristics.level import Level
 from mailward_antivirus.heuristics.libraries import missing
 from mailward_antivirus.remote import Remote
+from mailward_antivirus.rules import Central
 from mailward_antivirus.signatures import Signatures
 from mailward_antivirus.supply import Supply
 
@@ -31,8 +33,26 @@ async def checks(supply: Supply) -> AsyncIterator[Check]:
     yield Check("signatures", bool(known or scanners), detail, advice, warning=True)
     kept = [engine for engine in supply.equipment.engines if await engine.version()]
     cached = _cache(supply) if kept and supply.settings.scan_cache_bytes else ()
-    for row in (*_unsupported(unsupported), *_definitions(supply), *_libraries(supply), *cached):
+    rows = (*_unsupported(unsupported), *_definitions(supply), *_libraries(supply), *cached, _central(supply))
+    for row in rows:
         yield row
+
+
+_CENTRAL = {Central.NOTHING: "disabled", Central.UNREPAIRED: "unrepairable files", Central.ALL: "all files"}
+
+
+def _central(supply: Supply) -> Check:
+    """What goes to the central quarantine, in the words of SAV-QTN-03, where to, and what waits for it."""
+    settings, name = supply.settings, "central quarantine"
+    status = _CENTRAL[settings.central]
+    if settings.central is Central.NOTHING:
+        return Check(name, True, status)
+    try:
+        waiting = len(Spool(spool_folder(supply.context), settings.central_backlog_bytes).items())
+    except OSError as error:
+        advice = "let the gateway's user read and write that folder"
+        return Check(name, False, f"{status}; what waits cannot be read: {error.strerror or error}", advice)
+    return Check(name, True, f"{status}, to {settings.central_to}; {waiting} wait")
 
 
 def _unsupported(features: tuple[tuple[str, int], ...]) -> Iterator[Check]:

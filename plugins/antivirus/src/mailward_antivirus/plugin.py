@@ -20,6 +20,7 @@ from mailward import (
     Scan,
     edits_of,
     hookimpl,
+    printable,
 )
 from mailward_antivirus.aftermath import Aftermath
 from mailward_antivirus.clamd_address import ClamdAddress
@@ -150,7 +151,8 @@ class Antivirus(Plugin):
         if kind is Kind.INFECTED and self.settings.mass_mailers:
             mask = self.supply.equipment.mass_mailers.which(report.name)
             if mask is not None:
-                action, detail = self.settings.on_mass_mailer, f"mass mailer: {mask}"
+                file = printable(part.filename) or "no name"
+                action, detail = self.settings.on_mass_mailer, f"mass mailer: {mask}, file: {file}"
         # A repair needs the content, which no finding carries: `disposition` decides it.
         given = None if isinstance(action, Repair) else self._worded(action, report.name, kind, part)
         yield self.finding(
