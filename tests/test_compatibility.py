@@ -21,7 +21,9 @@ def numbered(prefix: str, *numbers: int) -> set[str]:
 SECTIONS: dict[str, set[str]] = {
     "Receiving": numbered("SAV-CON", 1, 2)
     | numbered("SAV-DIA", 1, 2)
-    | numbered("KAV-LIM", 1, 2, 3)
+    | numbered("SMS-DIAG", 1, 2)
+    | numbered("KAV-LIM", 1, 2, 3, 4)
+    | numbered("KAV-PIPE", 4, 5, 7, 8)
     | {"SAV-ALR-11", "KAV-ACC-04", "KAV-TMO-01"},
     "Relay": numbered("SAV-RLY", 1, 2, 3, 4, 5, 6)
     | numbered("SAV-RTE", 1, 2, 3, 4, 5, 6, 7)
@@ -30,30 +32,38 @@ SECTIONS: dict[str, set[str]] = {
     | numbered("KAV-ACC", 1, 2, 3, 5)
     | numbered("SAV-DLV", 3, 4, 5)
     | numbered("KAV-QUE", 2, 3)
-    | {"KAV-RTE-01", "KAV-DSN-01", "KAV-TMO-01", "KAV-ARC-01", "KAV-LIM-01"},
+    | {"KAV-RTE-01", "KAV-DSN-01", "KAV-TMO-01", "KAV-ARC-01", "KAV-LIM-01", "KAV-PIPE-06", "SMS-SET-12"},
+    "Engine": numbered("SAV-PIPE", 1, 2, 3)
+    | numbered("SMS-FLOW", 1, 10)
+    | numbered("KAV-PIPE", 1, 2, 3)
+    | numbered("KAV-GRP", 1, 2, 3, 4, 6, 7),
     "Content": numbered("SAV-BLK", 1, 2, 3, 4, 5, 6, 7)
     | numbered("SMS-CONT", 1, 2, 3, 4, 5, 6)
     | numbered("SMS-RULE", 1, 2, 3, 4, 5, 6)
     | {"SMS-SET-05", "KAV-SCN-06", "SAV-AV-08", "SMS-SCAN-02"},
     "Antivirus": numbered("SAV-AV", 1, 2, 3, 4, 5, 6, 7)
     | numbered("SMS-AV", 1, 2, 3, 4, 5, 6)
-    | numbered("SAV-QTN", 1, 2)
+    | numbered("SAV-QTN", 1, 2, 3)
     | numbered("KAV-SCN", 1, 2, 3, 4, 7, 8)
-    | numbered("KAV-ACT", 1, 2, 3, 4, 5)
+    | numbered("KAV-ACT", 1, 2, 3, 4, 5, 6)
+    | numbered("KAV-QB", 1, 2, 3)
     | numbered("KAV-ICH", 1, 2)
     | numbered("IMA-UPD", 1, 2)
-    | numbered("IMA-ACT", 4, 7)
+    | numbered("IMA-EXT", 1, 2, 3, 4)
+    | numbered("IMA-ACT", 1, 2, 3, 4, 5, 6, 7)
+    | {"IMA-SRV-07", "IMA-ALR-07"}
     | {"SMS-SCAN-01", "SAV-OUT-01", "KAV-TST-02", "SAV-DEF-06", "KAV-UPD-04"},
     "Queue": numbered("SAV-Q", 1, 2, 3, 4, 5, 6)
     | numbered("SMS-FLOW", 2, 3, 4, 5, 6, 7, 9)
+    | numbered("IMA-QUE", 1, 2, 3)
     | {"SAV-DLV-01", "SAV-CON-03", "SAV-PIPE-04", "SAV-PIPE-06", "KAV-QUE-01", "KAV-MGT-01", "KAV-GRP-05"},
     "Program": numbered("SAV-ALR", 1, 2, 3, 4, 5, 7, 10)
     | numbered("SAV-DLV", 1, 2, 6)
     | numbered("KAV-MGT", 1, 2, 3)
     | numbered("KAV-CLI", 1, 2)
     | numbered("SMS-SET", 1, 7)
-    | {"IMA-SRV-09"},
-    "Scan processes and scan servers": numbered("IMA-SRV", 1, 2, 3, 4, 5, 6, 8)
+    | {"IMA-SRV-09", "SMS-FLOW-08", "SAV-PIPE-05", "KAV-TST-01"},
+    "Scan processes and scan servers": numbered("IMA-SRV", 1, 2, 3, 4, 5, 6, 8, 10)
     | {"IMA-ALR-06", "IMA-LOG-03", "KAV-LIM-01", "KAV-SCN-05", "SAV-Q-04"},
 }
 """The IDs that each section of the page answers for."""

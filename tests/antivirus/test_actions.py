@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,3 +250,50 @@ def test_a_repair_that_comes_to_nothing_gives_way_to_the_next_action_of_the_chai
         finding = plugin.finding("signatures", "2", kind=Kind.INFECTED, name="EICAR-Test-File")
         (decision,) = asyncio.run(plugin.disposition(message, (finding,), Scan(Envelope(), message)))
     assert (decision.action.name, decision.edits, decision.findings) == (action, edits, (finding,))
+
+
+@pytest.mark.parametrize("prefix", [b"", b"CORR-", b"ERRO-", b"SUSP-", b"WARN-", b"CURE-", b"DELE-"])
+def test_kav_act_06_by_default_nothing_but_what_is_clean_is_delivered(
+    mails: Any, judge: Any, delivered: Any, prefix: bytes
+) -> None:
+    raw = mails.attached(prefix + mails.eicar)
+    copy = judge(raw)
+    if copy.action.name == "deliver":
+        assert judge(delivered(raw, copy)).clean
+    else:
+        assert copy.action.name == "hold"
+
+
+POLICY = """
+[content]
+[policy.b]
+recipients = ["*@example.org"]
+antivirus.quarantine_path = "q"
+antivirus.backup_path = "b"
+antivirus.keep_copies = ["all"]
+antivirus.block = ["protected"]
+antivirus.replacement = "{{ virus }} of group b"
+antivirus.on_infected = ["placeholder"]
+antivirus.on_suspicious = "delete"
+antivirus.on_encrypted = "deliver"
+antivirus.on_unchecked = "deliver"
+antivirus.on_filtered = "placeholder"
+content.include_by_name = ["*.txt"]
+content.exclude_by_name = ["b*"]
+content.include_by_mime = ["*"]
+content.exclude_by_mime = ["text/html"]
+content.filtered_text = "filtered for b"
+content.on_filtered = "placeholder"
+"""
+
+
+def test_kav_grp_07_what_a_group_could_set_a_policy_can(mails: Any, judge: Any, delivered: Any, tmp_path: Path) -> None:
+    files = (mails.file(mails.eicar), mails.file(b"SUSP-" + mails.eicar), mails.file(b"good", "a.txt"))
+    raw = mails.parts(mails.text(), *files)
+    copy = judge(raw, POLICY, '["content", "antivirus"]')
+    assert (copy.policy, copy.action.name) == ("b", "deliver")
+    left = delivered(raw, copy)
+    assert b"of group b" in left
+    assert b"filtered for b" in left
+    assert judge(left).clean
+    assert [len(list((tmp_path / folder).glob("*.eml"))) for folder in ("q", "b")] == [1, 1]

@@ -221,3 +221,9 @@ def test_a_setting_written_under_two_names_is_a_problem() -> None:
 def test_a_wrong_value_is_told_under_the_name_that_was_written() -> None:
     with pytest.raises(ConfigError, match=r"mine\.wanted"):
         structure(Renamed, {"wanted": "one"}, "mine", "file")
+
+
+def test_ima_act_05_a_redirection_without_an_address_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"forward\.to: is missing"):
+        read({"action": "forward"}, Action)
+    assert read({"action": "forward", "to": "a@b.example"}, Action) == Forward(to=Address("a", "b.example"))
