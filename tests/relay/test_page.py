@@ -34,7 +34,7 @@ def test_an_example_is_a_configuration(example: str, tmp_path: Path) -> None:
 
 
 def test_there_are_examples_of_every_section() -> None:
-    assert len(EXAMPLES) == 10
+    assert len(EXAMPLES) == 11
 
 
 def test_the_example_of_a_provider_logs_in_there(tmp_path: Path) -> None:
