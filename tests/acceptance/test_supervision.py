@@ -291,13 +291,25 @@ def test_a_start_after_a_crash_is_told(gateway: Start, hop: Hop) -> None:
     assert "after_crash" not in up.log("started")[2]
 
 
-def test_a_second_program_on_the_same_folder_does_not_start(gateway: Start, hop: Hop) -> None:
-    up = gateway(hop)
-    second = up.run("serve", "-c", str(up.config))
+@pytest.mark.parametrize("same", [True, False], ids=["same address", "another address"])
+def test_a_second_program_on_the_same_folder_says_so_and_touches_nothing(gateway: Start, hop: Hop, same: bool) -> None:
+    plugins = ["relay", "content", "archives", "antivirus"]
+    up = gateway(hop, plugins=plugins)
+    config = up.folder / "other.toml"
+    listen = {"listen": [f"127.0.0.1:{up.port if same else 0}"]}
+    settings = {"plugins": plugins, "gateway": listen, "spool": {"path": str(up.state)}}
+    config.write_text(toml(merged(BASE, settings)))
+    before = files(up.state)
+    second = up.run("serve", "-c", str(config))
     assert second.returncode == 1
-    assert "runs here already" in second.stderr
-    assert str(up.running.pid) in second.stderr
+    assert f"{up.state}: Mailward runs here already, as process {up.running.pid}; stop that one first" in second.stderr
+    assert files(up.state) == before
     assert up.send(CLEAN, "reader@house.example").code == 250
+
+
+def files(folder: Path) -> dict[Path, tuple[int, int]]:
+    """All files below a folder, with inode and time of the last change."""
+    return {path: (found.st_ino, found.st_mtime_ns) for path in folder.rglob("*") if (found := path.lstat())}
 
 
 def test_a_second_signal_ends_at_once(gateway: Start, hop: Hop) -> None:

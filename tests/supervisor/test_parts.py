@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import socket
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,19 +96,59 @@ def test_messages_come_out_of_their_lines_as_they_went_in() -> None:
 
 def test_the_state_folder_knows_of_crashes_and_of_others(tmp_path: Path) -> None:
     first = StateFolder(tmp_path)
-    assert not first.after_crash
     first.begin()
-    with pytest.raises(StateProblem, match=f"as process {os.getpid()}"):
-        StateFolder(tmp_path)
+    assert not first.after_crash
+    with pytest.raises(StateProblem, match=f"as process {os.getpid()}; stop that one first"):
+        StateFolder(tmp_path, 0)
     first.close()  # as a crash does
     second = StateFolder(tmp_path)
-    assert second.after_crash
     second.begin()
+    assert second.after_crash
     second.end()
     second.close()
     third = StateFolder(tmp_path)
+    third.begin()
     assert not third.after_crash
     third.close()
+
+
+def test_the_lock_of_the_state_folder_is_none_of_its_files_and_one_for_all_its_names(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "other").symlink_to(tmp_path / "state")
+    folder = StateFolder(tmp_path / "state")
+    assert not list((tmp_path / "state").iterdir())
+    with pytest.raises(StateProblem, match="runs here already"):
+        StateFolder(tmp_path / "other", 0)
+    folder.begin()
+    (tmp_path / "state" / "mailward.pid").unlink()
+    with pytest.raises(StateProblem, match=r"as process \?"):
+        StateFolder(tmp_path / "other", 0)
+    folder.close()
+    StateFolder(tmp_path / "other", 0).close()
+
+
+@pytest.mark.parametrize("content", ["4711; rm -r /", "", "\x1b[2J"])
+def test_what_is_no_process_id_is_not_said(tmp_path: Path, content: str) -> None:
+    folder = StateFolder(tmp_path)
+    (tmp_path / "mailward.pid").write_text(content)
+    with pytest.raises(StateProblem, match=r"as process \?"):
+        StateFolder(tmp_path, 0)
+    folder.close()
+
+
+def test_where_folders_have_no_locks_the_file_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(fd: int, operation: int, real: Callable[[int, int], None] = fcntl.flock) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EBADF, "no locks on folders here")
+        real(fd, operation)
+
+    monkeypatch.setattr("mailward.supervisor.folder.fcntl.flock", flock)
+    first, second = StateFolder(tmp_path), StateFolder(tmp_path)
+    first.begin()
+    with pytest.raises(StateProblem, match=f"as process {os.getpid()}"):
+        second.begin()
+    first.close()
+    second.close()
 
 
 def test_switches_are_kept_where_asked_and_forgotten_when_on(tmp_path: Path) -> None:

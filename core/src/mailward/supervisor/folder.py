@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,9 @@ DEFAULT_FOLDER = "mailward-data"
 PID_FILE = "mailward.pid"
 SWITCHES_FILE = "switches.json"
 _MODE = 0o600
+_PATIENCE_S = 1.0
+_STEP_S = 0.05
+_MOST_DIGITS = 20
 
 
 class StateProblem(MailwardError):
@@ -25,29 +29,74 @@ class StateProblem(MailwardError):
 
 
 class StateFolder:
-    """Locked for as long as the program runs.
+    """Locked for as long as the program runs, by the kernel: whatever ends the program, the lock is free then.
 
-    ``mailward.pid`` holds the process id while it runs, and is empty after an end in good order:
+    The lock is one of the folder itself, whichever way leads to it; deleting files in it frees nothing.
+    ``mailward.pid`` holds the process id while the program runs, and is empty after an end in good order:
     whoever finds an id there, and the lock free, knows of a crash.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience_s: float = _PATIENCE_S) -> None:
+        """Take the lock, and touch nothing. Raises StateProblem where a program runs on this folder.
+
+        It is tried for ``patience_s`` seconds: who cleans up temporary folders takes such locks for a moment.
+        """
+        self.after_crash = False
+        self._folder = folder
         self._path = folder / PID_FILE
         self._switches = folder / SWITCHES_FILE
+        self._fd = -1
         try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _MODE)
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pid = os.pread(self._fd, 20, 0).decode("ascii", "replace").strip()
-                os.close(self._fd)
-                raise StateProblem(f"{folder}: Mailward runs here already, as process {pid or '?'}") from None
-            self.after_crash = bool(os.pread(self._fd, 20, 0).strip())
+            self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            raise StateProblem(f"{self._path}: {error.strerror}") from error
+            raise StateProblem(f"{folder}: {error.strerror}") from error
+        try:
+            self._take(self._lock, patience_s)
+        except StateProblem:
+            os.close(self._lock)
+            raise
+
+    def _take(self, fd: int, patience_s: float) -> None:
+        end = time.monotonic() + patience_s
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise StateProblem(
+                        f"{self._folder}: Mailward runs here already, as process {self._pid() or '?'}; "
+                        "stop that one first (mailward ctl stop), or set another spool.path"
+                    ) from None
+            except OSError:
+                return  # a file system whose folders have no locks: the file has one
+            time.sleep(_STEP_S)
+
+    def _pid(self) -> str:
+        """The process id that the file names; empty where it names none."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return ""
+        try:
+            text = os.read(fd, _MOST_DIGITS).strip()
+        except OSError:
+            return ""
+        finally:
+            os.close(fd)
+        return text.decode() if text.isdigit() else ""
 
     def begin(self) -> None:
-        """Note that the program runs. Raises StateProblem."""
+        """Note that the program runs, and see how the one before ended. Raises StateProblem.
+
+        To be called as the user of the program, to whom the files will belong.
+        """
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _MODE)
+            self._take(self._fd, 0.0)
+            self.after_crash = bool(os.pread(self._fd, _MOST_DIGITS, 0).strip())
+        except OSError as error:
+            raise StateProblem(f"{self._path}: {error.strerror}") from error
         self._write(f"{os.getpid()}\n".encode())
 
     def end(self) -> None:
@@ -56,7 +105,10 @@ class StateFolder:
 
     def close(self) -> None:
         """Let the lock go."""
-        os.close(self._fd)
+        for fd in (self._fd, self._lock):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._lock = -1
 
     def _write(self, data: bytes) -> None:
         try:

@@ -103,11 +103,12 @@ class Supervisor:
                 self.log.warning("descriptors", needed=plan.descriptors, limit=descriptors, advice=_DESCRIPTORS)
             who = account(plan.user, plan.group, plan.source)
             own(Path(plan.state), who, plan.source)
+            folder = StateFolder(Path(plan.state))
             self.means.sockets.bind(plan.listen, plan.gateways, plan.source, _BIND_PATIENCE_S)
             become(who)
-            self._folder = StateFolder(Path(plan.state))
-            self._folder.begin()
-            self.orders.switches = self._folder.switches()
+            folder.begin()
+            self._folder = folder
+            self.orders.switches = folder.switches()
             recovered = await self.crew.prepare()
             self.listening = await self.crew.open()
         except BaseException:
