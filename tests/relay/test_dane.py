@@ -11,6 +11,7 @@ from typing import Any
 
 import dns.dnssec
 import dns.name
+import dns.rdataset
 import dns.zone
 import pytest
 import trustme
@@ -20,7 +21,7 @@ from cryptography.x509 import load_der_x509_certificate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward import Address, Envelope, MessageInfo, Recipient, Resolver, TlsaRecord
+from mailward import Address, DnsFault, Envelope, MessageInfo, Recipient, Resolver, TlsaRecord
 from mailward_relay.certificate import CertificateError, public_key
 from mailward_relay.dane import Pins, matches, usable
 
@@ -72,6 +73,17 @@ def zone_text(house: House, port: int) -> str:
     for name, records in tlsa.items():
         lines += [f"{name} 300 IN A 127.0.0.1", f"d-{name} 300 IN MX 10 {name}"]
         lines += [f"_{port}._tcp.{name} 300 IN TLSA {record}" for record in records]
+    lines += [f"d-{name} 300 IN MX 10 {name}" for name in ("alias", "own", "outward", "forged", "forged-tlsa")]
+    lines += [
+        "alias 300 IN CNAME good",
+        "own 300 IN CNAME none",
+        f"_{port}._tcp.own 300 IN TLSA {wrong}",
+        "outward 300 IN CNAME host.plain.example.",
+        f"_{port}._tcp.outward 300 IN TLSA {wrong}",
+        "forged 300 IN A 127.0.0.1",
+        "forged-tlsa 300 IN A 127.0.0.1",
+        f"_{port}._tcp.forged-tlsa 300 IN TLSA {wrong}",
+    ]
     return RECORDS.format(hosts="\n".join(lines))
 
 
@@ -102,8 +114,25 @@ def signed_dns(
         add_dnskey=True,
         dnskey_ttl=300,
     )
+    # Signatures that do not fit any more: what somebody on the way makes of an answer.
+    for name, kind, data in (
+        ("forged", "A", "127.0.0.2"),
+        (f"_{mail_port}._tcp.forged-tlsa", "TLSA", house.record(3, 1, 1, house.der)),
+    ):
+        zone.replace_rdataset(f"{name}.{ZONE}.", dns.rdataset.from_text("IN", kind, 300, data))
     zone.to_file(str(folder / "zone"), relativize=False)
     (folder / "anchor").write_text(f"{ZONE}. IN DNSKEY {dnskey}\n")
+    (folder / "plain").write_text(
+        f"""$ORIGIN plain.example.
+@ 300 IN SOA ns hostmaster 1 3600 600 86400 300
+@ 300 IN NS ns
+@ 300 IN MX 10 host
+ns 300 IN A 127.0.0.1
+host 300 IN A 127.0.0.1
+_{mail_port}._tcp.host 300 IN TLSA {house.record(3, 1, 1, house.der)}
+inward 300 IN CNAME good.{ZONE}.
+"""
+    )
     (folder / "conf").write_text(
         f"""server:
   interface: 127.0.0.1@{dns_port}
@@ -115,13 +144,15 @@ def signed_dns(
   use-syslog: no
   module-config: "validator iterator"
   trust-anchor-file: "{folder}/anchor"
-  local-zone: "plain.example." static
-  local-data: "plain.example. MX 10 host.plain.example."
-  local-data: "host.plain.example. A 127.0.0.1"
-  local-data: "_{mail_port}._tcp.host.plain.example. TLSA {house.record(3, 1, 1, house.der)}"
 auth-zone:
   name: "{ZONE}."
   zonefile: "{folder}/zone"
+  for-downstream: no
+  for-upstream: yes
+  fallback-enabled: no
+auth-zone:
+  name: "plain.example."
+  zonefile: "{folder}/plain"
   for-downstream: no
   for-upstream: yes
   fallback-enabled: no
@@ -161,8 +192,15 @@ def test_the_resolver_says_what_dnssec_vouches_for(validating: Resolver, signed_
         assert 0 < record.ttl_s <= 300
         (plain,) = await validating.mx("plain.example")
         assert not plain.authentic
-        assert await validating.is_authentic(f"good.{ZONE}")
-        assert not await validating.is_authentic("host.plain.example")
+        assert await validating.vouched_names(f"good.{ZONE}") == (f"good.{ZONE}",)
+        assert await validating.vouched_names("host.plain.example") == ()
+        assert await validating.vouched_names(f"alias.{ZONE}") == (f"good.{ZONE}", f"alias.{ZONE}")
+        assert await validating.vouched_names(f"outward.{ZONE}") == (f"outward.{ZONE}",)
+        assert await validating.vouched_names("inward.plain.example") == ()
+        with pytest.raises(DnsFault):
+            await validating.vouched_names(f"forged.{ZONE}")
+        with pytest.raises(DnsFault):
+            await validating.tlsa(f"forged-tlsa.{ZONE}", signed_dns[1])
         assert len(await validating.tlsa(f"second.{ZONE}", signed_dns[1])) == 2
         assert await validating.tlsa("host.plain.example", signed_dns[1]) == ()
         assert await validating.tlsa(f"none.{ZONE}", signed_dns[1]) == ()
@@ -200,6 +238,13 @@ def mail_host(peer: Any, house: House, signed_dns: tuple[str, int]) -> Any:
         pytest.param("wrong", "unreachable", "matches no TLSA record", id="none matches"),
         pytest.param("pkix", "delivered", "TLS DANE", id="RFC 7672 unusable records demand TLS only"),
         pytest.param("none", "delivered", "(actual, TLS)", id="no records"),
+        pytest.param("alias", "delivered", "TLS DANE", id="records of the name behind an alias"),
+        pytest.param(
+            "own", "unreachable", "matches no TLSA record", id="records of the alias, where that name has none"
+        ),
+        pytest.param("outward", "unreachable", "matches no TLSA record", id="an alias that leads out of DNSSEC"),
+        pytest.param("forged", "unreachable", "could not be looked up", id="forged address"),
+        pytest.param("forged-tlsa", "unreachable", "could not be looked up", id="forged record"),
     ],
 )
 def test_rfc_7672_the_certificate_must_be_vouched_for(
@@ -245,8 +290,6 @@ def test_records_that_dnssec_does_not_vouch_for_do_not_count(
 def test_a_host_whose_records_cannot_be_looked_up_is_not_used(
     make_relay: Any, send: Any, mail_host: Any, validating: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mailward import DnsFault
-
     async def tlsa(self: Resolver, host: str, port: int) -> tuple[TlsaRecord, ...]:
         raise DnsFault("no answer")
 
@@ -277,4 +320,4 @@ def test_bytes_that_are_no_certificate_are_told(data: bytes | int) -> None:
 @pytest.mark.parametrize(("usage", "selector", "matching"), [(0, 1, 1), (1, 0, 1), (3, 2, 1), (3, 1, 3), (4, 1, 1)])
 def test_records_that_smtp_has_no_use_for(usage: int, selector: int, matching: int) -> None:
     assert not usable(TlsaRecord(usage, selector, matching, b""))
-    assert Pins(()).match(None)
+    assert Pins("a.example", ()).match(None)

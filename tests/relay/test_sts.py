@@ -151,6 +151,7 @@ def test_a_new_id_is_a_new_policy_and_a_policy_outlives_its_record(web: Any, aut
         pytest.param(b"", (), id="nothing"),
         pytest.param(b"220 smtp\r\n\r\n", (), id="no HTTP"),
         pytest.param(page("\xff"), (), id="no ASCII"),
+        pytest.param(page(kind=f"text/plain\r\nContent-Length: {len(POLICY) + 1}"), (), id="cut short on the way"),
         pytest.param(page(), ("mta-sts.other.example",), id="certificate of another"),
     ],
 )
@@ -166,6 +167,57 @@ def test_what_is_no_policy_is_none_and_is_told(
 
     asyncio.run(run())
     assert capsys.readouterr().out.count("MTA-STS policy not fetched") == 1
+
+
+def test_a_policy_outlives_the_host_that_served_it(web: Any, authority_file: str) -> None:
+    class Gone(Names):
+        fault: Exception | None = None
+
+        async def addresses(self, host: str) -> tuple[str, ...]:
+            if self.fault is not None:
+                raise self.fault
+            return ("127.0.0.1",)
+
+    async def run() -> None:
+        now = [0.0]
+        names = Gone(RECORD)
+        async with web(page(kind=f"text/plain\r\nContent-Length: {len(POLICY)}")).serving() as server:
+            policies = store(names, server, authority_file, lambda: now[0])
+            first = await policies.of("mx.example")
+            assert first is not None
+            for number, fault in enumerate((NameNotFound("no"), DnsFault("no answer")), 1):
+                names.records, names.fault = (f"v=STSv1; id={number};",), fault
+                now[0] += 400
+                assert await policies.of("mx.example") == first
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("drips", [True, False], ids=["drips", "is silent"])
+def test_a_host_that_takes_its_time_holds_mail_up_once(
+    authority_file: str, tls_for: Any, monkeypatch: pytest.MonkeyPatch, drips: bool
+) -> None:
+    monkeypatch.setattr("mailward_relay.sts.FETCH_TIMEOUT_S", 0.5)
+    asked = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(True)
+        with contextlib.suppress(ConnectionError):
+            writer.write(page())
+            while not writer.is_closing():
+                writer.write(b"x" if drips else b"")
+                await asyncio.sleep(0.02)
+
+    async def run() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls_for("mta-sts.mx.example"))
+        context = ssl.create_default_context(cafile=authority_file)
+        port = server.sockets[0].getsockname()[1]
+        policies = PolicyStore(Names(RECORD), context, lambda: 0.0, structlog.get_logger(), port)
+        assert [await policies.of("mx.example") for _ in range(3)] == [None] * 3
+        assert len(asked) == 1
+        server.close()
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("records", [(), ("v=STSv1; id=;",), (RECORD, RECORD), ("v=spf1 -all",), ("v=STSv1; xid=1;",)])

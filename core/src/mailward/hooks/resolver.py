@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import time
 
 import dns.asyncresolver
 import dns.exception
@@ -15,6 +14,7 @@ import dns.reversename
 from attrs import field, frozen
 from dns.resolver import Answer
 
+from mailward.hooks.dns_cache import DnsCache
 from mailward.hooks.name_server import name_server
 from mailward.values.errors import DnsFault, NameNotFound
 
@@ -56,7 +56,7 @@ class Resolver:
     def __init__(self, servers: tuple[str, ...] = (), timeout_s: float = 5.0, cache_entries: int = 10_000) -> None:
         self._servers = servers
         self._timeout_s = timeout_s
-        self._cache = dns.resolver.LRUCache(cache_entries)
+        self._cache = DnsCache(cache_entries)
         self._resolver: dns.asyncresolver.Resolver | None = None
 
     @property
@@ -95,7 +95,7 @@ class Resolver:
     async def mx(self, domain: str) -> tuple[MailExchanger, ...]:
         """The MX records of a domain, lowest preference value first. A null MX has host ``""`` (RFC 7505)."""
         answer = await self._ask(domain, dns.rdatatype.MX)
-        ttl_s, authentic = max(0.0, answer.expiration - time.time()), _authentic(answer)
+        ttl_s, authentic = self._cache.left_s(answer), _authentic(answer)
         found = [MailExchanger(r.preference, str(r.exchange).rstrip("."), ttl_s, authentic) for r in answer]
         return tuple(sorted(found, key=lambda mx: (mx.preference, mx.host)))
 
@@ -166,15 +166,31 @@ class Resolver:
             return ()
         return tuple(TlsaRecord(r.usage, r.selector, r.mtype, bytes(r.cert)) for r in answer)
 
-    async def is_authentic(self, host: str) -> bool:
-        """Whether DNSSEC vouches for the addresses of a host. Raises as all methods do."""
+    async def vouched_names(self, host: str) -> tuple[str, ...]:
+        """The names under which TLSA records of a host count, in the order in which they are asked for.
+
+        RFC 7672 section 2.2.2: where DNSSEC vouches for the addresses, the name that has them after all aliases
+        (CNAME), then the host's own; where it vouches for the alias alone, the host's own; else none. Raises as
+        all methods do.
+        """
         fault: DnsFault | NameNotFound | None = None
         for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
             try:
-                return _authentic(await self._ask(host, kind))
+                answer = await self._ask(host, kind)
             except NameNotFound as error:
                 fault = fault or error
+                continue
+            own, last = host.lower().rstrip("."), str(answer.canonical_name).lower().rstrip(".")
+            if _authentic(answer):
+                return (own,) if last == own else (last, own)
+            return (own,) if last != own and await self._is_alias_vouched_for(host) else ()
         raise fault or NameNotFound(f"{host} has no address")
+
+    async def _is_alias_vouched_for(self, host: str) -> bool:
+        try:
+            return _authentic(await self._ask(host, dns.rdatatype.CNAME))
+        except NameNotFound:
+            return False
 
 
 def _authentic(answer: Answer) -> bool:

@@ -42,11 +42,13 @@ def matches(record: TlsaRecord, certificate: bytes) -> bool:
 class Pins:
     """What binds connections to one host.
 
+    ``name`` is the one that the records stand under, and that the host is asked for (RFC 7672 section 8.1);
     ``records`` are those that can be used; where none can, TLS is demanded and no more (RFC 7672 section
     2.2). ``anchor`` is a certificate of the host's that a record of usage 2 vouches for: with it OpenSSL
     checks chain and name.
     """
 
+    name: str
     records: tuple[TlsaRecord, ...]
     anchor: bytes = b""
 
@@ -88,9 +90,11 @@ class Dane:
         section 2.1.2).
         """
         try:
-            if not await self.resolver.is_authentic(host):
-                return None
+            names = await self.resolver.vouched_names(host)
         except NameNotFound:
             return None
-        records = await self.resolver.tlsa(host, port)
-        return Pins(tuple(filter(usable, records))) if records else None
+        for name in names:
+            records = await self.resolver.tlsa(name, port)
+            if records:
+                return Pins(name, tuple(filter(usable, records)))
+        return None

@@ -49,6 +49,11 @@ class _Call:
     pins: Pins | None = None
 
     @property
+    def name(self) -> str:
+        """The name that the host is asked for in TLS, and that its certificate must have where that is checked."""
+        return self.pins.name if self.pins is not None else self.host
+
+    @property
     def must_encrypt(self) -> bool:
         return self.pins is not None or self.manner.demands_tls
 
@@ -134,7 +139,7 @@ class Opener:
         sock = await connect(call.endpoint, call.manner.source, self._settings.connect_timeout_s)
         client = aiosmtplib.SMTP(
             sock=sock,
-            hostname=call.host,
+            hostname=call.name,
             local_hostname=self._hostname,
             use_tls=call.manner.implicit_tls,
             start_tls=False,

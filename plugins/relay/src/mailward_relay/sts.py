@@ -15,8 +15,11 @@ from mailward_relay.cache import Expiring
 from mailward_relay.targets import is_name
 
 MAX_POLICY_BYTES = 65_536
-FETCH_TIMEOUT_S = 8.0
-"""For one address: all of them together stay within the time that a plugin has to name a route."""
+FETCH_TIMEOUT_S = 12.0
+"""For a policy, from looking up its host to its end: it stays within the time that a plugin has to name a route."""
+
+ADDRESS_TIMEOUT_S = 5.0
+"""For one address of the host."""
 
 RETRY_S = 300.0
 """How long a failed fetch is not tried again (RFC 8461 section 3.3)."""
@@ -27,6 +30,7 @@ MOST_HOSTS = 100
 MOST_ADDRESSES = 2
 
 _RECORD = re.compile(r"v=STSv1\s*;(?:.*;)?\s*id=([A-Za-z0-9]{1,32})\s*(?:;.*)?", re.DOTALL)
+_LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,10})[ \t]*\r?$")
 _MODES = ("enforce", "testing", "none")
 
 
@@ -114,7 +118,8 @@ class PolicyStore:
         if not record_id or (known is not None and known.id == record_id) or self._failed.get(domain) == record_id:
             return kept
         try:
-            policy = Policy.parse(await self._fetch(domain))
+            async with asyncio.timeout(FETCH_TIMEOUT_S):
+                policy = Policy.parse(await self._fetch(domain))
         except (OSError, PolicyError, DnsFault, NameNotFound, UnicodeDecodeError, asyncio.IncompleteReadError) as error:
             self._log.warning("MTA-STS policy not fetched", domain=domain, detail=str(error) or type(error).__name__)
             self._failed.put(domain, record_id, RETRY_S)
@@ -140,7 +145,7 @@ class PolicyStore:
         fault: OSError = OSError(f"{host} has no address")
         for address in (await self._resolver.addresses(host))[:MOST_ADDRESSES]:
             try:
-                async with asyncio.timeout(FETCH_TIMEOUT_S):
+                async with asyncio.timeout(ADDRESS_TIMEOUT_S):
                     return await self._get(host, address)
             except OSError as error:
                 fault = error
@@ -169,6 +174,9 @@ class PolicyStore:
             writer.close()
         if len(body) > MAX_POLICY_BYTES:
             raise PolicyError(f"{host} serves more than {MAX_POLICY_BYTES} bytes")
+        announced = _LENGTH.search(head)
+        if announced is not None and len(body) != int(announced[1]):
+            raise PolicyError(f"{host} announces {int(announced[1])} bytes and serves {len(body)}")
         return body.decode("ascii")
 
     @staticmethod
