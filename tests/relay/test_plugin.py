@@ -14,6 +14,7 @@ from mailward import (
     Delivery,
     Engine,
     Envelope,
+    Masks,
     MessageInfo,
     NextHop,
     NoRoute,
@@ -90,8 +91,30 @@ def test_wrong_configuration_names_file_key_and_what_is_allowed(tmp_path: Path, 
     assert message in str(error.value)
 
 
-def test_start_warns_of_a_table_that_lets_everybody_in(make_relay: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    asyncio.run(make_relay(local={"*": "mx"}).start())
-    assert "everybody may relay" in capsys.readouterr().out
-    asyncio.run(make_relay(local={"x.example": "mx"}).start())
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"local": {"*": "mx"}}, "local has"),
+        ({"protected_domains": Masks(["x.example", "*.*"])}, "protected_domains has"),
+        ({"allow": ("10.0.0.1", "*")}, "allow has"),
+        ({"allow": ("any",)}, "allow has"),
+        ({"allow": ("0.0.0.0/0",)}, "allow has"),
+        ({"allow": ("::/0",)}, "allow has"),
+        ({"rules": ("deny from 10.0.0.1 to any", "allow from any to *")}, "rules let"),
+    ],
+)
+def test_sav_rly_01_start_warns_of_whatever_lets_everybody_in(
+    make_relay: Any, capsys: pytest.CaptureFixture[str], settings: dict[str, Any], named: str
+) -> None:
+    asyncio.run(make_relay(**settings).start())
+    said = capsys.readouterr().out
+    assert named in said
+    assert "everybody may relay" in said
+
+
+def test_start_says_nothing_of_tables_that_let_only_some_in(
+    make_relay: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = ("allow from any to x.example", "allow from 10.0.0.0/8 to any", "deny from any to any")
+    asyncio.run(make_relay(local={"x.example": "mx"}, allow=("10.0.0.0/8", "*.x.example"), rules=rules).start())
     assert capsys.readouterr().out == ""

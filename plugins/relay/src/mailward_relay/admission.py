@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mailward import Address, DnsFault, Recipient, Reply, Resolver, Sender, Session
 from mailward_relay.clients import Clients
-from mailward_relay.rules import Rules
+from mailward_relay.rules import NOBODYS, Rules
 from mailward_relay.settings import Relaying, RelaySettings, fingerprint
 
 RELAYING_DENIED = Reply(550, "5.7.1", "Relaying denied")
@@ -35,10 +35,22 @@ class Admission:
         self._is_local = is_local
         self._resolver = resolver
         self._everybody = settings.relaying is Relaying.EVERYBODY
+        self._protects_all = settings.protected_domains.match(NOBODYS)
         self._certificates = frozenset(map(fingerprint, settings.allow_certificates))
         self._allow_authenticated = settings.allow_authenticated
         self._forbidden = frozenset(settings.forbidden_characters)
         self._refuse_source_routes = settings.refuse_source_routes
+
+    @property
+    def opened_by(self) -> str:
+        """Why everybody may relay (SAV-RLY-01); empty where not everybody may."""
+        reasons = {
+            "relaying is set to everybody": self._everybody,
+            "protected_domains has a mask of all domains": self._protects_all,
+            "allow has an entry for every client": self._clients.everybody,
+            "rules let every client send to every domain": self._rules.let_everybody,
+        }
+        return next((f"{reason}: everybody may relay" for reason, given in reasons.items() if given), "")
 
     async def may_relay(self, session: Session) -> bool:
         """Whether the client may send anywhere: by address, confirmed name, login or certificate, never by From.

@@ -37,6 +37,11 @@ class Clients:
         """Whether an entry is a name."""
         return bool(self._exact or self._under)
 
+    @property
+    def everybody(self) -> bool:
+        """Whether an entry stands for every address of IPv4 or of IPv6."""
+        return self._everybody or self._hosts.everything
+
     def has_address(self, client_ip: str) -> bool:
         """Whether the address alone is listed."""
         return self._everybody or client_ip in self._hosts

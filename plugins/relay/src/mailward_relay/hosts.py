@@ -45,6 +45,11 @@ class Hosts:
             for version, by_shift in found.items()
         }
 
+    @property
+    def everything(self) -> bool:
+        """Whether an entry covers all of IPv4 or all of IPv6."""
+        return any(shift == _LENGTHS[version] for version, found in self._prefixes.items() for shift, _ in found)
+
     def __contains__(self, client_ip: str) -> bool:
         try:
             address = ipaddress.ip_address(client_ip.partition("%")[0])

@@ -35,7 +35,7 @@ from mailward_relay.pool import Pool
 from mailward_relay.recipients import Recipients
 from mailward_relay.route_hops import RouteHops
 from mailward_relay.routes import Routes
-from mailward_relay.settings import Relaying, RelaySettings
+from mailward_relay.settings import RelaySettings
 from mailward_relay.smtp import SmtpTransport
 from mailward_relay.sts import PolicyStore
 from mailward_relay.targets import ByExchange, ByRoute, Target
@@ -125,9 +125,7 @@ class Relay(Plugin):
         """Why everybody may relay; empty where not everybody may."""
         if self._routes.local.is_everything:
             return "local has the entry *: every domain is local, and everybody may relay"
-        if self.settings.relaying is Relaying.EVERYBODY:
-            return "relaying is set to everybody: everybody may relay"
-        return ""
+        return self._admission.opened_by
 
     @hookimpl
     async def stop(self) -> None:

@@ -12,6 +12,9 @@ from mailward_relay.clients import ANY, Clients
 
 _RULE = re.compile(r"\s*(allow|deny)\s+from\s+(\S+)\s+to\s+(\S+)\s*", re.IGNORECASE)
 
+NOBODYS = "domain.of.nobody.invalid"
+"""A domain that only masks of all domains match (RFC 2606 section 2)."""
+
 Names = Callable[[], Awaitable[tuple[str, ...]]]
 
 
@@ -48,6 +51,11 @@ class Rules:
 
     def __bool__(self) -> bool:
         return bool(self._rules)
+
+    @property
+    def let_everybody(self) -> bool:
+        """Whether a rule lets every client send to every domain, but for what a rule before it denies."""
+        return any(rule.allows and rule.clients.everybody and rule.domains.match(NOBODYS) for rule in self._rules)
 
     async def verdict(self, client_ip: str, domain: str, names: Names) -> bool | None:
         """Whether the first matching rule allows; None where none matches.
