@@ -293,3 +293,20 @@ def test_kav_dsn_01_delay_and_success_are_told_as_asked(notify: str | None, dela
     recipient = Recipient(Address("bob", "example.org"), () if notify is None else (("NOTIFY", notify),))
     assert wants_notice(_envelope(), recipient, Notice.DELAY) is delay
     assert wants_notice(_envelope(), recipient, Notice.SUCCESS) is success
+
+
+@pytest.mark.parametrize(
+    ("postmaster", "shown"),
+    [
+        (NULL, "postmaster@gate.example.net"),
+        (Address("post", "example.net"), "post@example.net"),
+        (Address("p\u00f6st", "example.net"), "postmaster@gate.example.net"),
+    ],
+)
+def test_kav_acc_05_a_notification_is_from_the_postmaster_of_the_settings(postmaster: Address, shown: str) -> None:
+    fates = (Fate(Action.FAILED, _failure(), AT),)
+    template = Template("write to {{ POSTMASTER }}")
+    report = Report(Notice.FAILURE, "gate.example.net", _envelope(), fates, AT, "", template, postmaster)
+    message, _, _ = _read(notification("n1", report, "=_b0undary").around(HEAD))
+    assert message["From"] == f"Mail Delivery System <{shown}>"
+    assert report.human() == f"write to {shown}\r\n"

@@ -15,6 +15,7 @@ from mailward.spool.committer import Committer
 from mailward.spool.entry import Entry
 from mailward.spool.incoming import IN_MEMORY_BYTES, Incoming, cut_head
 from mailward.spool.spool import Spool
+from mailward.values.address import NULL, Address
 from mailward.values.content import Content
 from mailward.values.delivery import Result
 from mailward.values.envelope import Envelope, Recipient, Sender, Session
@@ -39,6 +40,7 @@ class Bouncer:
     hostname: str
     settings: DeliverySettings
     emit: Callable[[Event], None]
+    postmaster: Address = NULL
 
     async def bounce(
         self,
@@ -94,7 +96,7 @@ class Bouncer:
         if not told:
             return None
         now = self.spool.clock.time()
-        report = Report(kind, self.hostname, envelope, told, now, reason, self.settings.dsn_template)
+        report = Report(kind, self.hostname, envelope, told, now, reason, self.settings.dsn_template, self.postmaster)
         # Only of a failure the whole may come back: the sender of any other still has it.
         may_return = kind is Notice.FAILURE and not isinstance(original, bytes)
         whole = may_return and wants_all(envelope, self.settings.return_full)

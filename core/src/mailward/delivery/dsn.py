@@ -11,6 +11,7 @@ from mailward.delivery.fields import Action, Fate, ascii_text, clean, date_text,
 from mailward.delivery.wishes import Notice
 from mailward.hooks.log import get_logger
 from mailward.hooks.template import Template
+from mailward.values.address import NULL, Address
 from mailward.values.envelope import Envelope
 
 _log = get_logger("mailward.delivery")
@@ -45,7 +46,8 @@ class Report:
     """What a notification says: ``kind`` of what happened to a message, recipient by recipient.
 
     ``at`` is now, in Unix seconds; ``reason`` one sentence for people; ``template`` the text for people
-    (empty: the built-in one). Only replies are quoted: details of results are the operator's.
+    (empty: the built-in one); ``postmaster`` whom it is from and answers go to (null: at ``hostname``). Only
+    replies are quoted: details of results are the operator's.
     """
 
     kind: Notice
@@ -55,6 +57,13 @@ class Report:
     at: float
     reason: str = ""
     template: Template = Template()
+    postmaster: Address = NULL
+
+    @property
+    def answers_to(self) -> str:
+        """The address of the postmaster (KAV-ACC-05); one beyond ASCII, which not every peer takes, is not used."""
+        address = str(self.postmaster)
+        return clean(address) if address and address.isascii() else f"postmaster@{ascii_text(self.hostname)}"
 
     def human(self) -> str:
         """The part for people."""
@@ -123,7 +132,7 @@ def _names(report: Report) -> dict[str, object]:
         "RECIPIENTS": ", ".join([str(one["address"]) for one in fates]),
         "STATUS": line_text(report.reason),
         "ACTION": str(report.fates[0].action) if report.fates else "",
-        "POSTMASTER": f"postmaster@{line_text(report.hostname)}",
+        "POSTMASTER": line_text(report.answers_to),
     }
 
 
@@ -132,7 +141,7 @@ def _headers(notice_id: str, report: Report, boundary: str) -> str:
     return "".join(
         (
             field_text("Date", date_text(report.at)),
-            field_text("From", f"Mail Delivery System <postmaster@{host}>"),
+            field_text("From", f"Mail Delivery System <{report.answers_to}>"),
             f"To: <{clean(str(report.envelope.sender.address))}>\r\n",
             field_text("Subject", _SUBJECTS[report.kind]),
             field_text("Message-ID", f"<{notice_id}@{host}>"),

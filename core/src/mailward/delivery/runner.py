@@ -24,6 +24,7 @@ from mailward.spool.entry import Entry, Queue
 from mailward.spool.folders import Vanished
 from mailward.spool.record import Damaged
 from mailward.spool.spool import Spool
+from mailward.values.address import NULL, Address
 from mailward.values.content import Content
 from mailward.values.delivery import Result
 from mailward.values.envelope import Envelope
@@ -53,6 +54,7 @@ class Runner:
         clock: Clock,
         emit: Callable[[Event], None],
         board: Board | None = None,
+        postmaster: Address = NULL,
     ) -> None:
         self._board = board or Board()
         self._board.watch(lambda switches: self._pump())
@@ -61,7 +63,7 @@ class Runner:
         self._settings = settings
         self._clock = clock
         self._emit = emit
-        self._bouncer = Bouncer(spool, committer, hostname, settings, emit)
+        self._bouncer = Bouncer(spool, committer, hostname, settings, emit, postmaster)
         limit = asyncio.Semaphore(settings.concurrency)
         self._carrier = Carrier(spool, committer, router, settings, self._bouncer, clock, emit, limit)
         self._operator = Operator(spool, self, emit)

@@ -117,7 +117,8 @@ async def open_gateway(config: Config, engine: Engine, share: Share, stack: Asyn
     await asyncio.gather(engine.start(), pool.start())
     stack.push_async_callback(engine.stop)
     delivery, board = config.core.delivery, share.board
-    runner = Runner(spool, committer, engine.gate, delivery, engine.hostname, engine.clock, engine.emit, board)
+    told = (engine.clock, engine.emit, board, config.core.gateway.postmaster)
+    runner = Runner(spool, committer, engine.gate, delivery, engine.hostname, *told)
     unscanned = Unscanned(engine, pool, spool, committer, runner, board)
     if share.adopts:
         spool.adopt(share.in_use)
