@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mailward import Envelope, Reply, Session
 from mailward.gateway.counters import Counters
 from mailward.values.action import Drop, Hold
@@ -37,3 +39,33 @@ def test_what_happens_is_counted_under_its_name() -> None:
         **{"recipients_deferred": 1, "queued_hold": 1, "bounces_suppressed": 1, "scan_process_deaths": 1},
     }
     assert counters.stats() == expected
+
+
+def test_kav_acc_03_recipients_refused_for_relaying_have_a_counter() -> None:
+    counters = Counters()
+    denied, unknown = Reply(550, "5.7.1", "Relaying denied"), Reply(550, "5.1.1", "no such user")
+    counters.count(Refused(session=Session(), stage="rcpt_to", reply=denied, plugin="relay"))
+    counters.count(Refused(session=Session(), stage="rcpt_to", reply=unknown, plugin="relay"))
+    counters.count(Refused(session=Session(), stage="data", reply=Reply(554, "5.7.1", "no"), plugin="content"))
+    figures = counters.stats()
+    assert (figures["refused_by_relay"], figures["refused_by_content"], figures["refused_relaying"]) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "counter"), [("5.3.4", "size"), ("5.6.1", "8bit"), ("5.6.3", "8bit"), ("5.6.7", "utf8"), ("5.1.1", "")]
+)
+def test_kav_que_03_what_a_next_hop_could_not_take_has_a_counter(status: str, counter: str) -> None:
+    counters = Counters()
+    counters.count(Delivered(message_id="m", results=(Result(BOB, Status.FAILED, Reply(554, status, "no")),)))
+    counters.count(Delivered(message_id="n", results=(Result(BOB, Status.DEFERRED, Reply(451, status, "no")),)))
+    names = {name for name in counters.stats() if name.startswith("recipients_failed_")}
+    assert names == ({f"recipients_failed_{counter}"} if counter else set())
+    assert counters.stats()["recipients_failed"] == 1
+
+
+def test_kav_que_02_attempts_that_a_cache_spared_have_a_counter() -> None:
+    counters = Counters()
+    for untried in (False, True):
+        results = (Result(BOB, Status.UNREACHABLE, untried=untried),)
+        counters.count(Delivered(message_id="m", results=results))
+    assert (counters.stats()["recipients_unreachable"], counters.stats()["recipients_not_tried"]) == (2, 1)

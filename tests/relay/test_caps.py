@@ -149,6 +149,7 @@ def test_kav_que_02_a_host_that_was_not_reached_is_left_in_peace(make_relay: Any
             (second,) = await send(relay, server.port)
             assert (first.status, second.status, server.connections) == ("unreachable", "unreachable", 1)
             assert second.detail.startswith("not tried again yet: ")
+            assert (first.untried, second.untried) == (False, True)
             assert second.reply == first.reply
             now[0] = 226.0
             (third,) = await send(relay, server.port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from functools import singledispatch
 
+from mailward.values.delivery import Status
 from mailward.values.event import (
     Bounced,
     Delivered,
@@ -16,6 +17,16 @@ from mailward.values.event import (
     Refused,
     WorkerDied,
 )
+
+_NOT_AUTHORISED = "5.7.1"
+"""The status of a recipient for whom a client may not relay (RFC 3463 section 3.8, KAV-ACC-03)."""
+
+_UNSUITED = {
+    "5.3.4": "size",
+    **dict.fromkeys(("5.6.1", "5.6.2", "5.6.3"), "8bit"),
+    "5.6.7": "utf8",
+}
+"""What a next hop could not take of a message, by the status that says so (RFC 3463, RFC 6531; KAV-QUE-03)."""
 
 
 class Counters:
@@ -59,7 +70,12 @@ def _(event: Judged) -> dict[str, float]:
 
 @counted.register
 def _(event: Refused) -> dict[str, float]:
-    return {"refused": 1, f"refused_{event.stage}": 1, f"refused_{event.reply.code // 100}xx": 1}
+    counts: dict[str, float] = {"refused": 1, f"refused_{event.stage}": 1, f"refused_{event.reply.code // 100}xx": 1}
+    if event.plugin != "core":
+        counts[f"refused_by_{event.plugin}"] = 1
+    if event.stage == "rcpt_to" and event.reply.enhanced == _NOT_AUTHORISED:
+        counts["refused_relaying"] = 1
+    return counts
 
 
 @counted.register
@@ -67,9 +83,12 @@ def _(event: Delivered) -> dict[str, float]:
     counts: Counter[str] = Counter({"attempts": 1})
     for result in event.results:
         counts[f"recipients_{result.status}"] += 1
+        counts["recipients_not_tried"] += result.untried
+        if result.status is Status.FAILED and result.reply is not None and result.reply.enhanced in _UNSUITED:
+            counts[f"recipients_failed_{_UNSUITED[result.reply.enhanced]}"] += 1
     if event.results and all(str(result.status) == "delivered" for result in event.results):
         counts["delivered"] += 1
-    return dict(counts)
+    return {name: number for name, number in counts.items() if number}
 
 
 @counted.register

@@ -47,7 +47,8 @@ class Result:
 
     Of a delivered one, ``relayed`` says that the next hop took the message and knows nothing of delivery
     status notifications, ``final`` that it lies in its mailbox: in both cases a sender who asked to be
-    told of success is told by us (RFC 3461 section 5.2.7). Neither: the next hop will tell.
+    told of success is told by us (RFC 3461 section 5.2.7). Neither: the next hop will tell. ``untried``: no
+    connection was made, because the next hop could not be reached a moment ago (KAV-QUE-02).
     """
 
     recipient: Recipient
@@ -58,6 +59,7 @@ class Result:
     elapsed_ms: float = 0.0
     relayed: bool = False
     final: bool = False
+    untried: bool = False
 
 
 @frozen

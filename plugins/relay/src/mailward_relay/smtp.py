@@ -82,7 +82,7 @@ class SmtpTransport:
         self, delivery: Delivery, recipients: tuple[Recipient, ...], fault: LinkError, status: Status
     ) -> list[Outcome]:
         not_reached(self._conversations, delivery, fault)
-        return [Outcome(status, fault.reply, fault.detail)] * len(recipients)
+        return [Outcome(status, fault.reply, fault.detail, untried=fault.untried)] * len(recipients)
 
     async def _transact(self, delivery: Delivery, recipients: tuple[Recipient, ...], *, fresh: bool) -> list[Outcome]:
         attempt = Attempt(delivery.message.id, delivery.message.attempts)
@@ -140,5 +140,8 @@ def _told(outcome: Outcome, said: str, link: Link) -> Outcome:
 
 def _result(recipient: Recipient, outcome: Outcome, hop: str, elapsed_ms: float) -> Result:
     return Result(
-        recipient, outcome.status, outcome.reply, outcome.detail, hop, elapsed_ms, outcome.relayed, outcome.final
+        *(recipient, outcome.status, outcome.reply, outcome.detail, hop, elapsed_ms),
+        relayed=outcome.relayed,
+        final=outcome.final,
+        untried=outcome.untried,
     )

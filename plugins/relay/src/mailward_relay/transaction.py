@@ -27,7 +27,7 @@ class ChunkRefusedError(LinkError):
 class Outcome:
     """What became of one recipient; ``too_many``: the peer wants it in a transaction of its own.
 
-    ``relayed`` and ``final`` are those of `Result`.
+    ``relayed``, ``final`` and ``untried`` are those of `Result`.
     """
 
     status: Status
@@ -36,6 +36,7 @@ class Outcome:
     too_many: bool = False
     relayed: bool = False
     final: bool = False
+    untried: bool = False
 
 
 def judge(reply: Reply) -> Outcome:

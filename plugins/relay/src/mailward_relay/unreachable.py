@@ -75,7 +75,9 @@ class Unreachable:
         if attempt is not None and note.put_off.get(attempt.message_id, attempt.number) < attempt.number:
             return None
         self._put_off(note, attempt)
-        return LinkError(f"not tried again yet: {note.detail}", note.reply)
+        fault = LinkError(f"not tried again yet: {note.detail}", note.reply)
+        fault.untried = True
+        return fault
 
     @staticmethod
     def _put_off(note: _Note, attempt: Attempt | None) -> None:

@@ -25,13 +25,14 @@ _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|\Z)")
 class LinkError(PeerError):
     """A next hop could not be spoken to, or not to the end; ``reply`` is what it said last, if that is why.
 
-    ``recorded`` says that the record of a conversation tells of it already.
+    ``recorded`` says that the record of a conversation tells of it already, ``untried`` that no connection was made.
     """
 
     def __init__(self, detail: str, reply: Reply | None = None) -> None:
         self.detail = detail
         self.reply = reply
         self.recorded = False
+        self.untried = False
         super().__init__(detail)
 
 
