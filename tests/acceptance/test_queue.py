@@ -111,3 +111,25 @@ def test_a_dead_next_hop_does_not_keep_other_mail(gateway: Start, hop: Hop) -> N
     for number in range(10):
         assert hop.wait_for(f"{number}@house.example").body == CLEAN
     until(lambda: len(up.stored("slow", "fast")) == 20, "only what waits to be left", story=up.story)
+
+
+def test_mail_of_a_segment_that_lost_its_header_is_recovered_with_one_command(gateway: Start, hop: Hop) -> None:
+    up = gateway(hop)
+    assert up.run("ctl", "pause", "-c", str(up.config)).returncode == 0
+    accepted = [up.send(CLEAN, f"n{number}@house.example").id for number in range(3)]
+    up.kill()
+    (segment,) = up.state.glob("spool/0/journal/*")
+    with segment.open("r+b") as file:
+        file.write(bytes(64))
+    up.restart()
+    up.logged("file_access_failed")
+    assert up.queue() == []
+    recovered = up.run("queue", "recover", "-c", str(up.config))
+    assert (recovered.returncode, "3 put in hold" in recovered.stdout) == (0, True), recovered
+    assert {line["id"]: line["queue"] for line in up.queue()} == dict.fromkeys(accepted, "hold")
+    assert not hop.arrived
+    assert up.run("queue", "release", "-c", str(up.config), *accepted).returncode == 0
+    for number in range(3):
+        assert hop.wait_for(f"n{number}@house.example").body == CLEAN
+    assert len(hop.arrived) == 3
+    assert not up.stored("damaged")

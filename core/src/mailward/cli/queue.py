@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES = 1024 * 1024
 _SHOWN_BEFORE_ASKING = 20
+_RECOVER_S = 60.0
 _PAST = {
     "retry": "tried again",
     "drop": "dropped",
@@ -30,6 +31,7 @@ _PAST = {
     "release": "released",
     "reprocess": "judged again",
     "forward": "forwarded",
+    "recover": "recovered",
 }
 _QUESTIONS = {
     "drop": "Drop {} for good?",
@@ -199,6 +201,32 @@ def forward(
       mailward queue forward --queue hold --to lab@example.com --subject 'Held mail' --yes
     """
     ctx.exit(_act("forward", Choice(**choice), config, as_json, yes=yes, to=str(to), subject=subject))
+
+
+@queue.command(short_help="Put in hold what a damaged journal segment still holds.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@json_option
+@config_option
+@click.pass_context
+def recover(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, config: Path | None) -> None:
+    """Put in hold what can still be read of journal segments that lost their header and were set aside.
+
+    Without NAME: all of them. Nothing is delivered: a message may have been delivered before the damage,
+    so look at each, then release or drop it. Those that were not scanned yet say so; reprocess them.
+
+    \b
+    Examples:
+      mailward queue recover
+      mailward queue list --queue hold --reason '*damaged journal*'
+    """
+    from mailward.spool.admin import act, damaged
+    from mailward.spool.operate import Verb
+
+    root = _root(config)
+    wanted = [Path(name).name for name in names] or [path.name for path in damaged(root)]
+    outcomes = act(root, Verb.RECOVER, wanted, wait_s=_RECOVER_S)
+    _show_outcomes("recover", outcomes, as_json)
+    ctx.exit(OK if all(outcome.ok for outcome in outcomes) else FAILED)
 
 
 def _act(

@@ -130,13 +130,16 @@ def counts(entries: Iterable[Entry]) -> tuple[QueueCount, ...]:
     )
 
 
-def _by_slot(root: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
+def _by_slot(root: Path, ids: Iterable[str], verb: Verb) -> tuple[dict[str, list[str]], list[str]]:
     """The ids by the slot they are in, and those that are nowhere."""
     wanted = dict.fromkeys(ids)
     places: dict[str, list[str]] = {}
     for slot in slot_names(root):
         folder = slots_folder(root) / slot
-        there = {name for queue in Queue for name in _names(folder / queue)} | _journaled(folder / JOURNAL).keys()
+        if verb is Verb.RECOVER:
+            there = set(_names(folder / DAMAGED))
+        else:
+            there = {name for queue in Queue for name in _names(folder / queue)} | _journaled(folder / JOURNAL).keys()
         members = [message_id for message_id in wanted if message_id in there]
         if members:
             places[slot] = members
@@ -160,8 +163,9 @@ def act(
     ``wait_s`` is how long the gateway may take to answer a few messages; more have more. Raises SpoolError
     where the spool cannot be used at all.
     """
-    places, missing = _by_slot(root, ids)
-    outcomes = [Outcome(message_id, False, "not in the queue") for message_id in missing]
+    places, missing = _by_slot(root, ids, verb)
+    nowhere = "not among the damaged files" if verb is Verb.RECOVER else "not in the queue"
+    outcomes = [Outcome(message_id, False, nowhere) for message_id in missing]
     for slot, members in places.items():
         spool = Spool(root, slot, clock=clock)
         try:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from attrs import evolve, frozen
 
 from mailward.spool.entry import Entry, Queue
+from mailward.spool.salvage import salvage
 from mailward.spool.spool import Spool
 from mailward.values.address import Address
 from mailward.values.edit import AddHeader, RemoveHeader, Splice
@@ -25,11 +26,15 @@ class Verb(StrEnum):
     RELEASE = "release"
     REPROCESS = "reprocess"
     FORWARD = "forward"
+    RECOVER = "recover"
 
 
 @frozen
 class Request:
-    """One verb for several messages; ``to`` is the address of a forward, ``subject`` that of its copies."""
+    """One verb for several messages; ``to`` is the address of a forward, ``subject`` that of its copies.
+
+    What is recovered are no messages but segments of the journal that were set aside, by their names.
+    """
 
     verb: Verb
     ids: tuple[str, ...]
@@ -57,6 +62,8 @@ class Operated:
 def operate(spool: Spool, request: Request, message_id: str) -> Operated:
     """Carry out a request for one message; what fails is said in the outcome, never raised."""
     try:
+        if request.verb is Verb.RECOVER:
+            return Operated(Outcome(message_id, True, salvage(spool, message_id)))
         entry = spool.find(message_id)
         if entry is None:
             return Operated(Outcome(message_id, False, "not in the queue"))

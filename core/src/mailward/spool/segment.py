@@ -48,6 +48,8 @@ _HEADER = struct.Struct(">8sHHIQ8s28x")
 _RECORD = struct.Struct(">8sIsxHII")
 _CRC = struct.Struct(">I")
 _HEADER_BYTES = _HEADER.size + _CRC.size
+GENERATION_BYTES = 8
+MARK_PREFIX_BYTES = 6
 _RECORD_BYTES = _RECORD.size + _CRC.size
 _MARK_BYTES = 8
 _CODES = {Queue.FAST: b"F", Queue.INCOMING: b"I"}
@@ -181,7 +183,7 @@ def mark_offset(number: int) -> int:
 
 def mark_bytes(generation: bytes, kind: bytes, count: int = 0) -> bytes:
     """A mark as written."""
-    return generation[:6] + kind + bytes((min(count, MAX_STARTED),))
+    return generation[:MARK_PREFIX_BYTES] + kind + bytes((min(count, MAX_STARTED),))
 
 
 @frozen
@@ -199,4 +201,25 @@ class Marks:
     def of(self, number: int) -> tuple[bytes, int]:
         """Kind and count of a record's mark; (b"", 0) where it has none."""
         mark = self.data[number * _MARK_BYTES : (number + 1) * _MARK_BYTES]
-        return (mark[6:7], mark[7]) if mark[:6] == self.generation[:6] and len(mark) == _MARK_BYTES else (b"", 0)
+        own = mark[:MARK_PREFIX_BYTES] == self.generation[:MARK_PREFIX_BYTES] and len(mark) == _MARK_BYTES
+        return (mark[6:7], mark[7]) if own else (b"", 0)
+
+
+def first_generation(fd: int) -> bytes:
+    """The generation of the first record, which is the segment's; empty where it is destroyed. Raises OSError."""
+    found = os.pread(fd, GENERATION_BYTES, RECORDS_AT)
+    # a page that reads as zeros is no generation: a message can have such a "record" in it
+    return found if len(set(found)) > 1 else b""
+
+
+def marked_generations(fd: int) -> tuple[bytes, ...]:
+    """All generations that have marks and records: the segment's, and those before it. Raises OSError."""
+    marks = os.pread(fd, MARKS * _MARK_BYTES, _HEADER_BYTES)
+    prefixes = {
+        marks[at : at + MARK_PREFIX_BYTES]
+        for at in range(0, len(marks), _MARK_BYTES)
+        if marks[at + MARK_PREFIX_BYTES : at + MARK_PREFIX_BYTES + 1] in (GONE, STARTED)
+    }
+    data = os.pread(fd, SEGMENT_BYTES, RECORDS_AT)
+    places = sorted(at for prefix in prefixes if len(set(prefix)) > 1 and (at := data.find(prefix)) >= 0)
+    return tuple(data[at : at + GENERATION_BYTES] for at in places)
