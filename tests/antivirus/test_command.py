@@ -154,16 +154,121 @@ def test_a_child_that_leaves_the_session_and_holds_the_output_keeps_nobody_waiti
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
+def is_gone(pid: int) -> bool:
+    """Whether a process ends within two minutes."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+async def closed(command: Command) -> None:
+    """Close it, and wait until its version command has been ended."""
+    asking = command._definitions._asking
+    command.close()
+    if asking is not None:
+        await asyncio.wait((asking,))
+
+
+async def known(command: Command) -> str:
+    """The version, once the command has answered."""
+    async with asyncio.timeout(120):
+        while not (found := await command.version()):
+            await asyncio.sleep(0.05)
+    return found
+
+
 def test_the_version_command_says_what_answers_are_kept_for(scanner: Any) -> None:
     async def versions(command: Command) -> tuple[str, str]:
-        return await command.version(), await command.version()
+        return await known(command), await command.version()
 
     first, second = asyncio.run(versions(scanner("", version=(sys.executable, "-c", "print('one')"))))
-    other = asyncio.run(scanner("", version=(sys.executable, "-c", "print('two')")).version())
+    other = asyncio.run(known(scanner("", version=(sys.executable, "-c", "print('two')"))))
     assert first == second != other
     assert asyncio.run(scanner("").version()) == ""
-    assert asyncio.run(scanner("", version=(sys.executable, "-c", "exit(1)")).version()) == ""
-    assert asyncio.run(scanner("", version=("/none",)).version()) == ""
+
+
+@pytest.mark.parametrize("version", [(sys.executable, "-c", "exit(1)"), (sys.executable, "-c", ""), ("/none",)])
+def test_a_version_command_that_fails_says_nothing_and_is_not_run_for_each_scan(
+    scanner: Any, version: tuple[str, ...]
+) -> None:
+    async def asked(command: Command) -> None:
+        assert await command.version() == ""
+        versions = command._definitions
+        asking = versions._asking
+        if asking is not None:
+            await asking
+        assert await command.version() == ""
+        assert versions._asking is asking
+
+    asyncio.run(asked(scanner("", version=version)))
+
+
+def test_a_version_command_that_hangs_holds_up_no_scan_and_leaves_the_version_unknown(
+    scanner: Any, tmp_path: Path
+) -> None:
+    pids = tmp_path / "pids"
+    hanging = f"import os, time; open({str(pids)!r}, 'a').write(f'{{os.getpid()}} '); time.sleep(600)"
+
+    async def asked() -> tuple[set[str], float]:
+        command = scanner("", version=(sys.executable, "-c", hanging), timeout_s=600.0)
+        started = time.monotonic()
+        found = {await command.version() for _ in range(50)}
+        took_s = time.monotonic() - started
+        async with asyncio.timeout(120):
+            while not pids.exists() or not pids.read_text():
+                await asyncio.sleep(0.05)
+        assert await command.version() == ""
+        await closed(command)
+        return found, took_s
+
+    found, took_s = asyncio.run(asked())
+    assert found == {""}
+    assert took_s < 60
+    (pid,) = pids.read_text().split()
+    assert is_gone(int(pid))
+
+
+def test_a_version_that_hangs_is_ended_and_asked_for_again_later(scanner: Any) -> None:
+    async def asked(command: Command) -> None:
+        versions = command._definitions
+        assert await command.version() == ""
+        asking = versions._asking
+        assert asking is not None
+        await asking
+        assert await command.version() == ""
+        assert versions._asking is asking, "not at once"
+        versions._asked_at = float("-inf")
+        assert await command.version() == ""
+        assert versions._asking is not asking
+        await closed(command)
+
+    asyncio.run(asked(scanner("", version=(sys.executable, "-c", "import time; time.sleep(600)"), timeout_s=0.1)))
+
+
+def test_a_version_that_is_not_fresh_any_more_is_unknown_until_it_is_said_again(scanner: Any, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    program = f"import os, time\nwhile os.path.exists({str(gate)!r}): time.sleep(0.05)\nprint('one')"
+
+    async def asked(command: Command) -> None:
+        first = await known(command)
+        gate.touch()
+        command._definitions._asked_at = float("-inf")
+        assert await command.version() == ""
+        gate.unlink()
+        assert await known(command) == first
+
+    asyncio.run(asked(scanner("", version=(sys.executable, "-c", program))))
+
+
+def test_a_version_command_is_started_anew_in_another_event_loop(scanner: Any) -> None:
+    command = scanner("", version=(sys.executable, "-c", "import time; time.sleep(600)"), timeout_s=600.0)
+    assert [asyncio.run(command.version()) for _ in range(2)] == ["", ""]
+    command.close()
 
 
 def test_through_the_whole_engine(mails: Any, judge: Any, tmp_path: Path) -> None:

@@ -1,44 +1,30 @@
 """Command-line scanners: one process for each content, a table of exit codes, no shell.
 
 The content is a file of a random name in a folder that only this user may enter; no name from the mail
-gets near the command. The scanner runs in a session of its own, so that all of it can be ended where it
-takes too long, with next to no environment, and what it says is read up to `MAX_OUTPUT_BYTES`.
+gets near the command. Where the scanner takes too long, all of it is ended (see `process`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import hashlib
 import os
 import re
 import secrets
-import signal
-from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from mailward import Context, Part
 from mailward_antivirus.command_settings import FILE, VIRUS, CommandSettings
+from mailward_antivirus.command_version import CommandVersion
 from mailward_antivirus.engine import Engine, Surroundings
 from mailward_antivirus.names import named
+from mailward_antivirus.process import Ended, run
 from mailward_antivirus.report import Fault, Report, ScanStatus, unchecked
 from mailward_antivirus.work_folder import WorkFolders
 
-MAX_OUTPUT_BYTES = 64 * 1024
-VERSION_S = 30.0
 _STEP_BYTES = 1024 * 1024
 _FOLDER = "work"
 _WILD = re.compile(r"(\{virus\}|\*)")
-
-
-@frozen
-class _Ended:
-    """How a process ended: its exit code (negative: the signal that ended it), and the beginning of its output."""
-
-    code: int
-    output: bytes
 
 
 @define(eq=False)
@@ -47,9 +33,12 @@ class Command:
 
     settings: CommandSettings
     context: Context
-    _version: str = field(default="", init=False)
-    _version_at: float = field(default=float("-inf"), init=False)
+    _definitions: CommandVersion = field(init=False)
     _folders: WorkFolders | None = field(default=None, init=False)
+
+    @_definitions.default
+    def _asked(self) -> CommandVersion:
+        return CommandVersion(self.settings.version, self.settings.timeout_s, repr(self.settings))
 
     @property
     def name(self) -> str:
@@ -62,16 +51,8 @@ class Command:
         return max(2, self.settings.at_once)
 
     async def version(self) -> str:
-        """See `Engine`: what the version command prints, asked for every `VERSION_S`; empty without one."""
-        now = asyncio.get_running_loop().time()
-        if self.settings.version and not self._version_at <= now < self._version_at + VERSION_S:
-            self._version_at, self._version = now, ""
-            with contextlib.suppress(OSError):
-                ended = await _run(self.settings.version, Path("/"), self.settings.timeout_s)
-                if ended.code == 0 and ended.output.strip():
-                    said = ended.output + repr(self.settings).encode()
-                    self._version = hashlib.sha256(said).hexdigest()
-        return self._version
+        """See `Engine`: what the version command printed lately; empty without one, and where it has not answered."""
+        return await self._definitions.version()
 
     async def scan(self, part: Part) -> Report:
         """Judge the content of ``part`` (see `Engine`)."""
@@ -89,7 +70,8 @@ class Command:
             return unchecked(Fault.SCANNER, f"{self.name} cannot be run: {error.strerror or error}")
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing is kept open but a version command that has not answered: it is ended."""
+        self._definitions.close()
 
     async def _scanned(self, part: Part, folder: Path) -> Report:
         path = folder / secrets.token_hex(8)
@@ -97,9 +79,9 @@ class Command:
             for piece in part.stream(_STEP_BYTES):
                 file.write(piece)
         command = [word.replace(FILE, str(path)) for word in self.settings.command]
-        return self._report(await _run(command, folder, self.settings.timeout_s), path)
+        return self._report(await run(command, folder, self.settings.timeout_s), path)
 
-    def _report(self, ended: _Ended, path: Path) -> Report:
+    def _report(self, ended: Ended, path: Path) -> Report:
         status = self.settings.exit_codes.get(str(ended.code))
         if status is None:
             how = f"exit code {ended.code}" if ended.code >= 0 else f"ended by signal {-ended.code}"
@@ -144,41 +126,6 @@ def virus_in(form: str, line: str) -> str:
             found = line[position:end]
         position = end + len(text)
     return found
-
-
-async def _run(command: Sequence[str], folder: Path, timeout_s: float) -> _Ended:
-    """Run ``command`` to its end. Raises OSError where it cannot be started, TimeoutError where it does not end."""
-    environment = {"PATH": os.defpath, "LC_ALL": "C", "HOME": str(folder), "TMPDIR": str(folder)}
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.subprocess_exec(
-        lambda: asyncio.subprocess.SubprocessStreamProtocol(_STEP_BYTES, loop),
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        cwd=folder,
-        env=environment,
-        start_new_session=True,
-    )
-    process = asyncio.subprocess.Process(transport, protocol, loop)
-    try:
-        async with asyncio.timeout(timeout_s):
-            output = await _output(process)
-            return _Ended(await process.wait(), output)
-    finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # also what it has left behind
-        transport.close()  # what left the session may hold the pipe open for ever
-        await process.wait()
-
-
-async def _output(process: asyncio.subprocess.Process) -> bytes:
-    """What the process says, up to `MAX_OUTPUT_BYTES`; the rest is read and thrown away."""
-    assert process.stdout is not None
-    kept = bytearray()
-    while piece := await process.stdout.read(_STEP_BYTES):
-        kept += piece[: MAX_OUTPUT_BYTES - len(kept)]
-    return bytes(kept)
 
 
 def make(surroundings: Surroundings) -> tuple[Engine, ...]:
