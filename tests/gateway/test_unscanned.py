@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mailward.engine.config import load_config
 from mailward.engine.engine import Engine
 from mailward.gateway.acceptance import Acceptance
 from mailward.gateway.unscanned import Unscanned
+from mailward.hooks.clock import Clock
 from mailward.hooks.markers import Place
 from mailward.scan.suspects import MAX_CRASHES, held
 from mailward.spool.committer import Committer
@@ -126,6 +128,7 @@ def run(
     pool: FakePool | None = None,
     switches: Switches | None = None,
     settings: str = "",
+    clock: Clock | None = None,
 ) -> None:
     """Have ``work`` done at a gateway without sockets."""
     config = root / "mailward.toml"
@@ -136,10 +139,10 @@ def run(
     pool = pool or FakePool()
 
     async def go() -> None:
-        engine = Engine(load_config(config), place=Place.GATEWAY)
+        engine = Engine(load_config(config), place=Place.GATEWAY, clock=clock)
         events: list[Event] = []
         engine.listen(events.append)
-        spool = Spool(root)
+        spool = Spool(root, clock=engine.clock)
         spool.open()
         committer = Committer(spool)
         board, door = Board(switches), Door()
@@ -367,6 +370,24 @@ def test_sav_q_05_reprocess_judges_what_is_held_again(tmp_path: Path, body: byte
         assert [name for name, _ in desk.pool.seen] == ["bob", "bob"]
 
     run(tmp_path, work, FakePool({"bob": Hold()}))
+
+
+@pytest.mark.parametrize("days", [30, -30])
+def test_a_clock_that_is_set_makes_nothing_that_waits_for_its_verdict_older(tmp_path: Path, days: int) -> None:
+    set_by_s = [0.0]
+    pool = FakePool({"bob": Defer("not yet")})
+
+    async def work(desk: Desk) -> None:
+        await desk.receive("bob")
+        await until(lambda: len(pool.seen) >= 2)
+        set_by_s[0] = days * 86_400.0
+        seen = len(pool.seen)
+        await until(lambda: len(pool.seen) >= seen + 3)
+        assert [entry.queue for entry in desk.spool.recover()] == [Queue.INCOMING]
+        pool.actions.clear()
+        await until(lambda: desk.door.letters == [("bob", SMALL)])
+
+    run(tmp_path, work, pool, settings=QUEUED, clock=Clock(time=lambda: time.time() + set_by_s[0]))
 
 
 def test_what_was_not_judged_within_its_lifetime_goes_to_hold(tmp_path: Path) -> None:

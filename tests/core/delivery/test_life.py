@@ -40,7 +40,7 @@ def test_a_restart_takes_up_what_is_there(office: Office) -> None:
             await post.runner.stop(0.05)
             late = await post.post("late@example.org")
         post.house.before = None
-        async with office() as post:
+        async with office(retry_max_s=60.0) as post:
             await until(lambda: len(post.house.letters) == 3)
             order = [letter.recipients[0] for letter in post.house.letters]
             assert set(order[:2]) == {"bob@example.org", "late@example.org"}

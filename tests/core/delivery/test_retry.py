@@ -32,3 +32,8 @@ def test_jitter_is_a_tenth_and_nothing_overflows(attempts: int, jitter: float) -
 )
 def test_the_last_attempt_is_made_when_the_lifetime_ends(now: float, expected: float) -> None:
     assert Retry(60.0, 3600.0, DAY).next_at(0.0, 1, now) == expected
+
+
+@pytest.mark.parametrize(("retry_at", "left_s"), [(90.0, -10.0), (160.0, 60.0), (100.0 + DAY, 3960.0)])
+def test_a_time_beyond_the_longest_wait_is_none(retry_at: float, left_s: float) -> None:
+    assert Retry(60.0, 3600.0, DAY).left_s(retry_at, 100.0) == pytest.approx(left_s)

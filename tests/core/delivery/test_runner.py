@@ -38,7 +38,7 @@ def ticking(now: list[float]) -> Clock:
         now[0] += 0.01
         return now[0]
 
-    return Clock(time=time)
+    return Clock(time=time, monotonic=time)
 
 
 def test_a_message_is_delivered_and_its_file_removed(office: Office) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from attrs import define, evolve, field, frozen
 
+from mailward.delivery.ages import Ages
 from mailward.delivery.attempt import Attempt, Router
 from mailward.delivery.bounce import Bouncer
 from mailward.delivery.fields import Action, Fate
@@ -76,6 +77,7 @@ class Carrier:
     settings: DeliverySettings
     bouncer: Bouncer
     clock: Clock
+    ages: Ages
     emit: Callable[[Event], None]
     limit: asyncio.Semaphore
 
@@ -86,6 +88,7 @@ class Carrier:
         progress = _Progress(entry, self._update)
         results = await Attempt(self.router, message, content, self.limit, progress.note).run()
         retry, now, jitter = Retry.of(self.settings), self.clock.time(), random.uniform(-1.0, 1.0)
+        entry = self.ages.in_time(entry)
         settled = settle(entry, results, retry, now, jitter)
         notices: list[Entry | None] = []
         if settled.failed:

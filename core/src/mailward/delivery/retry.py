@@ -30,6 +30,13 @@ class Retry:
         doublings = min(max(attempts, 1) - 1, _MAX_DOUBLINGS)
         return min(self.first_s * 2.0**doublings, self.max_s) * (1.0 + JITTER * jitter)
 
+    def left_s(self, retry_at: float, now: float) -> float:
+        """The wait until ``retry_at``, and no longer than the longest wait between two attempts.
+
+        A time that lies further ahead was written before the time of day was set back.
+        """
+        return min(retry_at - now, max(self.first_s, self.max_s) * (1.0 + JITTER))
+
     def expired(self, created_at: float, now: float) -> bool:
         """Whether a message is too old to be tried again."""
         return now >= created_at + self.lifetime_s

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from attrs import asdict
 
+from mailward.delivery.ages import Ages
 from mailward.delivery.attempt import Router
 from mailward.delivery.bounce import Bouncer
 from mailward.delivery.carrier import Carrier
 from mailward.delivery.operator import Attempts, Operator, nothing_to_put_back
 from mailward.delivery.outcome import queued
+from mailward.delivery.retry import Retry
 from mailward.delivery.schedule import Due, Schedule
 from mailward.delivery.stats import Counts, QueueStats
 from mailward.engine.board import Board
@@ -65,7 +67,8 @@ class Runner:
         self._emit = emit
         self._bouncer = Bouncer(spool, committer, hostname, settings, emit, postmaster)
         limit = asyncio.Semaphore(settings.concurrency)
-        self._carrier = Carrier(spool, committer, router, settings, self._bouncer, clock, emit, limit)
+        self._ages = Ages(clock, self._all_here)
+        self._carrier = Carrier(spool, committer, router, settings, self._bouncer, clock, self._ages, emit, limit)
         self._operator = Operator(spool, self, emit)
         self._schedule = Schedule()
         self._active: dict[str, asyncio.Task[None]] = {}
@@ -196,21 +199,32 @@ class Runner:
         """How many messages wait or are under way."""
         return len(self._schedule) + len(self._active)
 
+    def _all_here(self) -> Iterator[str]:
+        yield from self._schedule
+        yield from self._active
+
     def _add(self, entry: Entry) -> None:
+        self._ages.look()
         if entry.queue is Queue.FAST:
+            self._ages.forget(entry.id)
             self._schedule.add_fast(entry)
         elif entry.queue is Queue.SLOW:
-            self._schedule.add_slow(entry.id, entry.retry_at)
+            self._schedule.add_slow(entry.id, self._due_at(entry))
+
+    def _due_at(self, entry: Entry) -> float:
+        """When an entry is due by the monotonic clock."""
+        return self._clock.monotonic() + Retry.of(self._settings).left_s(entry.retry_at, self._clock.time())
 
     def _pump(self) -> None:
         """Begin what is due, as far as there is room."""
+        self._ages.look()
         while self._running and self._board.now.delivers and len(self._active) < self._settings.concurrency:
             due = self._next()
             if due is None:
                 break
             if due.id in self._active:
                 # Its last attempt is just ending.
-                self._schedule.add_slow(due.id, self._clock.time() + _MOMENT_S)
+                self._schedule.add_slow(due.id, self._clock.monotonic() + _MOMENT_S)
                 continue
             slow = due.queue is Queue.SLOW
             self._slow_active += slow
@@ -223,7 +237,7 @@ class Runner:
         # Retries get half the room at most, so that a dead next hop with a long queue delays nobody
         # else, and one place at least, so that busy days do not starve them.
         slow_room = max(1, self._settings.concurrency // 2)
-        now = self._clock.time()
+        now = self._clock.monotonic()
         if self._slow_active == 0:
             return self._schedule.take_slow(now) or self._schedule.take_fast()
         due = self._schedule.take_fast()
@@ -239,11 +253,11 @@ class Runner:
         idle = not self._running or not self._board.now.delivers
         if idle or next_at is None or len(self._active) >= self._settings.concurrency:
             return
-        wait_s = next_at - self._clock.time()
+        wait_s = next_at - self._clock.monotonic()
         if wait_s <= 0 and self._slow_active:
             # It is due, but retries have all the room they get; the end of one of them pumps again.
             return
-        # Sleeps are short so that a clock that is set is noticed.
+        # Sleeps are short so that it is noticed soon when the time of day is set.
         self._timer = asyncio.get_running_loop().call_later(min(max(wait_s, 0.0), _LONGEST_SLEEP_S), self._pump)
 
     def _ended(self, message_id: str, slow: bool, task: asyncio.Task[None]) -> None:
@@ -255,22 +269,26 @@ class Runner:
         self._pump()
 
     def _later(self, message_id: str) -> None:
-        self._schedule.add_slow(message_id, self._clock.time() + self._settings.retry_first_s)
+        self._ages.look()
+        self._schedule.add_slow(message_id, self._clock.monotonic() + self._settings.retry_first_s)
 
     async def _attempt(self, due: Due) -> None:
         try:
             entry = due.entry or self._load(due)
             carried = await self._carrier.carry(entry)
         except Vanished:
+            self._ages.forget(due.id)
             _log.warning("queue file went away", id=due.id)
             return
         except Damaged as error:
+            self._ages.forget(due.id)
             self._spool.set_aside(due.id, due.queue, error)
             return
         except SpoolError as error:
             _log.error("queue file cannot be used, trying later", id=due.id, problem=str(error))
             self._later(due.id)
             return
+        self._ages.forget(due.id)
         self._counts.attempted(entry, carried.results, over=carried.waiting is None)
         self._counts.dsn_generated += len(carried.notices)
         for hop in carried.reached:
@@ -280,7 +298,8 @@ class Runner:
                 self._counts.reordered += moved
                 self._emit(Reordered(next_hop=hop, moved=moved, seconds=self._clock.monotonic() - started))
         if carried.waiting is not None:
-            self._schedule.add_slow(due.id, carried.waiting.retry_at, carried.unreachable)
+            self._ages.look()
+            self._schedule.add_slow(due.id, self._due_at(carried.waiting), carried.unreachable)
         if carried.notices:
             self.submit(carried.notices)
 

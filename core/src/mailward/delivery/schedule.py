@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
@@ -25,6 +25,8 @@ class Due:
 class Schedule:
     """Order of attempts, in memory. Of a waiting message only id and time are kept, however many wait.
 
+    Times are those of the monotonic clock, in seconds: setting the time of day moves no attempt.
+
     Slow messages that failed because a next hop could not be reached go to the front as soon as
     that next hop takes other mail (SMS-FLOW-04, SAV-Q-03).
     """
@@ -44,7 +46,7 @@ class Schedule:
         self._fast[entry.id] = entry if keep else None
 
     def add_slow(self, message_id: str, retry_at: float, hops: Iterable[str] = ()) -> None:
-        """Attempt at ``retry_at`` (Unix seconds), or when one of ``hops`` answers."""
+        """Attempt at ``retry_at``, or when one of ``hops`` answers."""
         self._slow[message_id] = retry_at
         heapq.heappush(self._times, (retry_at, message_id))
         for hop in hops:
@@ -62,7 +64,7 @@ class Schedule:
         return len(moved)
 
     def forget(self, message_id: str) -> float | None:
-        """Take a message out; when it would have been due (Unix seconds), None where it does not wait here."""
+        """Take a message out; when it would have been due, None where it does not wait here."""
         if message_id in self._fast:
             self._kept -= self._fast.pop(message_id) is not None
             return 0.0
@@ -94,17 +96,21 @@ class Schedule:
         return None
 
     def is_due(self, now: float) -> bool:
-        """Whether a message could be taken at ``now`` (Unix seconds)."""
+        """Whether a message could be taken at ``now``."""
         next_at = self.next_at()
         return bool(self._fast) or (next_at is not None and next_at <= now)
 
     def next_at(self) -> float | None:
-        """When the next slow message is due (Unix seconds); None where none waits."""
+        """When the next slow message is due; None where none waits."""
         if self._ready:
             return 0.0
         while self._times and self._slow.get(self._times[0][1]) != self._times[0][0]:
             heapq.heappop(self._times)
         return self._times[0][0] if self._times else None
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._fast
+        yield from self._slow
 
     def __len__(self) -> int:
         return len(self._fast) + len(self._slow)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import monotonic
 
 from attrs import evolve
 
+from mailward.delivery.ages import Ages
 from mailward.delivery.operator import nothing_to_put_back
 from mailward.delivery.retry import Retry
 from mailward.delivery.runner import Runner
@@ -64,6 +65,7 @@ class Unscanned:
         self._retry = Retry.of(engine.config.core.delivery)
         self._most = engine.config.core.scan.sessions
         self._schedule = Schedule()
+        self._ages = Ages(engine.clock, self._all_here)
         self._tries: dict[str, int] = {}
         self._suspects: deque[Entry] = deque()
         self._since_suspect = 0
@@ -128,13 +130,21 @@ class Unscanned:
         """The figures of the queue, those of the runner included."""
         return evolve(self._runner.stats(), incoming=len(self) - len(self._active), scanning=len(self._active))
 
+    def _all_here(self) -> Iterator[str]:
+        yield from self._schedule
+        yield from self._active
+        yield from (entry.id for entry in self._suspects)
+
     def _add(self, entry: Entry) -> None:
+        self._ages.look()
+        self._ages.forget(entry.id)
         if entry.started:
             self._suspects.append(entry)
         else:
             self._schedule.add_fast(entry)
 
     def _pump(self) -> None:
+        self._ages.look()
         while self._running and self._board.now.scan and not self._alone and len(self._active) < self._most:
             if self._suspects and self._is_turn_of_suspects:
                 if self._active:
@@ -153,11 +163,13 @@ class Unscanned:
     @property
     def _is_turn_of_suspects(self) -> bool:
         # Ordinary mail first, but a stream of it must not keep a suspect waiting for ever.
-        return self._since_suspect >= _OTHERS_BETWEEN_SUSPECTS or not self._schedule.is_due(self._engine.clock.time())
+        return self._since_suspect >= _OTHERS_BETWEEN_SUSPECTS or not self._schedule.is_due(
+            self._engine.clock.monotonic()
+        )
 
     def _next(self) -> Entry | None:
         while True:
-            due = self._schedule.take_fast() or self._schedule.take_slow(self._engine.clock.time())
+            due = self._schedule.take_fast() or self._schedule.take_slow(self._engine.clock.monotonic())
             if due is None or due.entry is not None:
                 return due.entry if due is not None else None
             try:
@@ -168,7 +180,7 @@ class Unscanned:
                 self._spool.set_aside(due.id, Queue.INCOMING, error)
             except SpoolError as error:
                 _log.error("queue file cannot be used, trying later", id=due.id, problem=str(error))
-                self._schedule.add_slow(due.id, self._engine.clock.time() + self._retry.first_s)
+                self._schedule.add_slow(due.id, self._engine.clock.monotonic() + self._retry.first_s)
 
     def _begin(self, entry: Entry) -> None:
         task = asyncio.create_task(self._work(entry), name=f"mailward-scan-{entry.id}")
@@ -190,12 +202,12 @@ class Unscanned:
             self._timer = None
         next_at = self._schedule.next_at()
         if self._running and self._board.now.scan and not self._active and next_at is not None:
-            wait_s = min(max(next_at - self._engine.clock.time(), 0.0), _LONGEST_SLEEP_S)
+            wait_s = min(max(next_at - self._engine.clock.monotonic(), 0.0), _LONGEST_SLEEP_S)
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._pump)
 
     def _later(self, entry: Entry) -> None:
         tries = self._tries[entry.id] = self._tries.get(entry.id, 0) + 1
-        self._schedule.add_slow(entry.id, self._engine.clock.time() + self._retry.wait_s(tries))
+        self._schedule.add_slow(entry.id, self._engine.clock.monotonic() + self._retry.wait_s(tries))
 
     async def _work(self, entry: Entry) -> None:
         started = monotonic()
@@ -222,6 +234,7 @@ class Unscanned:
             self._later(entry)
             return
         self._tries.pop(entry.id, None)
+        self._ages.forget(entry.id)
         self._engine.emit(
             Judged(
                 envelope=entry.envelope,
@@ -253,10 +266,11 @@ class Unscanned:
 
     async def _put_off(self, entry: Entry, why: str) -> None:
         """Judge it again later; in hold it goes where its lifetime is over."""
-        if self._retry.expired(entry.created_at, self._engine.clock.time()):
+        if self._retry.expired(self._ages.in_time(entry).created_at, self._engine.clock.time()):
             held = evolve(entry, queue=Queue.HOLD, reason=f"{NOT_JUDGED}: {why}")
             await self._committer.update(held, source=entry.queue)
             self._tries.pop(entry.id, None)
+            self._ages.forget(entry.id)
             self._runner.submit((held,))
             return
         _log.warning("not judged, trying again later", id=entry.id, why=why)
@@ -267,8 +281,8 @@ class Unscanned:
             head = self._spool.content(evolve(entry, prefix=b"", splices=())).head()
             await bounce_refused(self._runner, entry.envelope, planned, head)
         if planned.entries:
-            origin = entry.origin or entry.id
-            entries = [evolve(one, origin=origin, created_at=entry.created_at) for one in planned.entries]
+            origin, created_at = entry.origin or entry.id, self._ages.in_time(entry).created_at
+            entries = [evolve(one, origin=origin, created_at=created_at) for one in planned.entries]
             self._runner.submit(await self._committer.settle(entry, entries))
         else:
             await self._committer.remove(entry)
