@@ -19,6 +19,7 @@ from mailward import Switches
 from mailward.engine.board import Board
 from mailward.engine.config import load_config, parse_config
 from mailward.engine.core_settings import SpoolSettings
+from mailward.engine.processors import processors
 from mailward.gateway.levels import Level, level_of
 from mailward.gateway.link import Levels, Point, Prepare, line, read_line
 from mailward.gateway.plan import descriptors_needed, plan_of, private_temp
@@ -316,7 +317,7 @@ def test_the_plan_says_what_the_configuration_asks_for(tmp_path: Path) -> None:
 
     config = load_config(None)
     plan = plan_of(config, Engine(config))
-    assert plan.gateways == os.cpu_count()
+    assert plan.gateways == max(1, processors() * 2 // 3)
     assert plan.listen == (Point("", "127.0.0.1:2525"),)
     assert plan.plugins.keys() == {"relay", "archives", "content", "antivirus"}
     more = parse_config("[gateway]\nmax_connections = 5000\n", "x", tmp_path)

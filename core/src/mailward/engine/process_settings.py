@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from attrs import frozen
 
+from mailward.engine.processors import processors
 from mailward.hooks.settings import Seconds, between, setting
 
 _PERCENT = between(0, 100)
@@ -17,7 +17,7 @@ class ProcessSettings:
     """``[process]``: gateway processes and how they are looked after."""
 
     gateways: int = setting(
-        factory=lambda: os.cpu_count() or 1,
+        factory=lambda: max(1, processors() * 2 // 3),
         validator=between(1, 64),
         help="gateway processes; the scan processes are shared out among them",
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 
 from attrs import frozen
 
+from mailward.engine.processors import processors
 from mailward.hooks.settings import MIB, ByteSize, Seconds, between, setting
 
 
@@ -29,9 +29,9 @@ class ServerConfig(StrEnum):
 class ScanSettings:
     """``[scan]``: the processes that open content."""
 
-    workers: int = setting(factory=lambda: os.cpu_count() or 1, validator=between(1, 256), help="scan processes")
+    workers: int = setting(factory=processors, validator=between(1, 256), help="scan processes")
     sessions: int = setting(
-        factory=lambda: max(10, 2 * (os.cpu_count() or 1)),
+        factory=lambda: max(10, 2 * processors()),
         validator=between(1, 1024),
         help="most messages in scan at a time: workers, and processes of slow and suspect messages (AntiviralSessions)",
     )
