@@ -24,6 +24,7 @@ from mailward_archives.signatures import extension
 
 # Browsers pass over tabs and line breaks in a URI, and over blanks at the ends of its media type.
 _SCHEME = rb"d[\t\r\n]*+a[\t\r\n]*+t[\t\r\n]*+a[\t\r\n]*+:"
+_SCHEME_ENDS = (b"a:", b"A:", b"\t:", b"\r:", b"\n:")
 _URI = re.compile(
     _SCHEME
     + rb"(?:([\w.+/\t\r\n-]{0,100}+)((?:;[^,;<>]{0,200}+){0,8}),|([^,<>\"'`]{0,200};\s{0,20}+base64\s{0,20}+),)",
@@ -95,9 +96,13 @@ def _found(data: Data, strings: bool) -> Iterator[Blob]:
 
 def has_uri(data: Data) -> bool:
     """Whether something like a ``data:`` URI stands in the content."""
-    # Folding the case of a text and searching it costs a tenth of a search that ignores case.
-    if isinstance(data, bytes) and b"data:" not in data.translate(None, b"\t\r\n").lower():
-        return False
+    # Folding the case of a text and searching it costs a tenth of a search that ignores case, and looking for
+    # what ends the word costs a fifth of that.
+    if isinstance(data, bytes):
+        if not any(end in data for end in _SCHEME_ENDS):
+            return False
+        if b"data:" not in data.translate(None, b"\t\r\n").lower():
+            return False
     return _URI.search(data) is not None
 
 
