@@ -9,7 +9,7 @@ from mailward.mime.base64text import ALPHABET, base64_stream
 from mailward.mime.content import Place
 from mailward.mime.manner import Damage
 
-_PADDING = re.compile(rb"=(?:[ \t\r\n]*+=)*+")
+_PADDING = re.compile(rb"=(?>[ \t\r\n]*+=)*+")
 _DIGIT = re.compile(rb"[A-Za-z0-9+/]")
 _JUNK = re.compile(rb"[^A-Za-z0-9+/= \t\r\n]")
 _URL_DIGIT = re.compile(rb"[-_]")

@@ -14,7 +14,7 @@ from mailward.mime.source import Source
 from mailward.mime.words import decode_header, unfold
 
 _SINGLE = ("content-type", "content-transfer-encoding", "content-disposition")
-_BLANK_LINES = re.compile(rb"(?:\r?\n)*+")
+_BLANK_LINES = re.compile(rb"(?>\r?\n)*+")
 _LINE_OF_BLANKS = re.compile(rb"\n[ \t]++\r?\n")
 
 Row = tuple[bytes, bytes, bytes]

@@ -106,7 +106,7 @@ _XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml\b")
 _SVG = re.compile(rb"<svg\b", re.I)
 # Programs that open mails and web archives pass over blank lines and a byte order mark before the first field.
 _MAIL_START = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:[ \t]*+\r?\n)*+(?:From \S[^\n]*\n)?(?:Return-Path|Received|Message-ID|Delivered-To"
+    rb"(?:\xef\xbb\xbf)?(?>[ \t]*+\r?\n)*+(?:From \S[^\n]*\n)?(?:Return-Path|Received|Message-ID|Delivered-To"
     rb"|MIME-Version|DKIM-Signature|From|To|Date|Subject|Content-(?:Type|Transfer-Encoding|Location|Disposition|ID)"
     rb"|Snapshot-Content-Location|X-[A-Za-z-]+):[ \t\r]",
     re.I,

@@ -25,7 +25,7 @@ class Lines:
     before: tuple[bytes, ...]
 
 
-_LF_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z))", re.M)
+_LF_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:([^\n]*+(?>\n[ \t][^\n]*+)*+)(?:\n|\Z))", re.M)
 _LF_REST = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\r?\Z)")
 LF = Lines(
     blank=re.compile(rb"(\n)\r?\n"),
@@ -41,7 +41,7 @@ CRLF_ALONE = Lines(
     first=re.compile(rb"\r\n"),
     field=re.compile(
         rb"(?:\A|(?<=\r\n))(([!-9;-~]++)[ \t]*+:"
-        rb"((?:[^\r]++|\r(?!\n))*+(?:\r\n[ \t](?:[^\r]++|\r(?!\n))*+)*+)(?:\r\n|\Z))"
+        rb"((?>[^\r]++|\r(?!\n))*+(?>\r\n[ \t](?>[^\r]++|\r(?!\n))*+)*+)(?:\r\n|\Z))"
     ),
     ending=re.compile(rb"\r\n"),
     rest=re.compile(rb"(--)?[ \t]*+(?:\r\n|\Z)"),
@@ -53,7 +53,7 @@ ANY_BREAK = Lines(
     first=re.compile(rb"\r\n|\r|\n"),
     field=re.compile(
         rb"(?:\A|(?<=[\r\n]))(([!-9;-~]++)[ \t]*+:"
-        rb"([^\r\n]*+(?:(?>\r\n|\r|\n)[ \t][^\r\n]*+)*+)(?:\r\n|\r|\n|\Z))"
+        rb"([^\r\n]*+(?>(?>\r\n|\r|\n)[ \t][^\r\n]*+)*+)(?:\r\n|\r|\n|\Z))"
     ),
     ending=re.compile(rb"\r\n|\r|\n"),
     rest=re.compile(rb"(--)?[ \t]*+(?:\r\n|\r|\n|\Z)"),

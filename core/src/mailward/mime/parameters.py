@@ -12,8 +12,8 @@ from attrs import frozen
 from mailward.mime.charset import decode_text
 from mailward.mime.words import decode_header, unfold
 
-_PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:(")((?:[^"\\]++|\\.)*+)"?([^;]*+)|([^;]*+))', re.S)
-_OUTSIDE_COMMENTS = re.compile(rb'\(|"(?:[^"\\]++|\\.)*+"?|[^"(]++', re.S)
+_PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:(")((?>[^"\\]++|\\.)*+)"?([^;]*+)|([^;]*+))', re.S)
+_OUTSIDE_COMMENTS = re.compile(rb'\(|"(?>[^"\\]++|\\.)*+"?|[^"(]++', re.S)
 _IN_COMMENT = re.compile(rb"[()]|\\.|[^()\\]++|\\", re.S)
 _ESCAPE = re.compile(rb"\\(.)", re.S)
 _COMMENT = re.compile(rb"\([^()]*+\)")

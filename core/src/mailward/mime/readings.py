@@ -31,7 +31,7 @@ MOST_READINGS = 4
 _UNENCODED = frozenset(("message/rfc822", "message/news"))
 _PLACING = ("content-type", "content-transfer-encoding")
 _PLACING_FIELD = re.compile(rb"^content-(?:type|transfer-encoding)[ \t]*+:", re.I | re.M)
-_BLANK_LINES = re.compile(rb"(?:[ \t]*+\r?\n)*+")
+_BLANK_LINES = re.compile(rb"(?>[ \t]*+\r?\n)*+")
 _FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _PICKS = (
     *((Pick.EXTENDED, manner.EXTENDED), (Pick.TOKEN, manner.TOKEN), (Pick.QUOTED, manner.QUOTED)),

@@ -35,8 +35,8 @@ _BARE_URI_END = re.compile(rb"[\s\"'<>`]|\Z")
 _LITERAL = re.compile(rb"[\"'`]([A-Za-z0-9+/_=\s-]++)(?=[\"'`])")
 _BETWEEN_TAGS = re.compile(rb">([A-Za-z0-9+/\s]{512,}+={0,2}+\s{0,80}+)(?=<)")
 _NUMBER = rb"(?:0x[0-9a-f]{1,2}|\d{1,3})"
-_NUMBERS = re.compile(_NUMBER + rb"(?:\s{0,20}+,\s{0,20}+" + _NUMBER + rb"){15,}+", re.I)
-_CODES = re.compile(rb"(?:(?:\\x|%)[0-9a-f]{2}){16,}+", re.I)
+_NUMBERS = re.compile(_NUMBER + rb"(?>\s{0,20}+,\s{0,20}+" + _NUMBER + rb"){15,}+", re.I)
+_CODES = re.compile(rb"(?>(?:\\x|%)[0-9a-f]{2}){16,}+", re.I)
 _DIGITS = re.compile(rb"[0-9a-f]{2}", re.I)
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]++")
 _SMALLEST_PIECE = 16

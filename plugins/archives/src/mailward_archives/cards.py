@@ -16,9 +16,9 @@ _NAMES = (".ics", ".ical", ".ifb", ".vcs", ".vcf", ".vcard")
 _BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*+BEGIN:V(?:CALENDAR|CARD)", re.I)
 _FOLD = re.compile(rb"\r?\n[ \t]")
 _PROPERTY = re.compile(
-    rb"^([A-Za-z0-9.-]{1,64})((?:;(?:\"[^\"\r\n]*+\"|[^\":;\r\n])*+)++):"
+    rb"^([A-Za-z0-9.-]{1,64})((?>;(?>\"[^\"\r\n]*+\"|[^\":;\r\n])*+)++):"
     # The older cards do not indent what goes on in the next line.
-    rb"([^\r\n]*+(?:\r?\n[A-Za-z0-9+/=]++(?=\r?\n|\Z))*+)",
+    rb"([^\r\n]*+(?>\r?\n[A-Za-z0-9+/=]++(?=\r?\n|\Z))*+)",
     re.M,
 )
 _LINE = re.compile(rb"^([A-Za-z0-9.-]{1,64}):(data:[^\r\n]*+)", re.M | re.I)

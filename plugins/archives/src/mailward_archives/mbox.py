@@ -10,7 +10,7 @@ from mailward_archives.buffer import Data, data_of, pieces
 
 _SEPARATOR = re.compile(rb"^From [^\r\n]{0,998}\r?\n", re.M)
 _FIELD = re.compile(rb"[!-9;-~]{1,76}:")
-_BEFORE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*+\r?\n)*+")
+_BEFORE = re.compile(rb"(?:\xef\xbb\xbf)?(?>[ \t]*+\r?\n)*+")
 _QUOTED_ENDINGS = (b"\n\n", b"\n\r\n")
 
 

@@ -36,7 +36,7 @@ _INVISIBLE = re.compile(
 _BLANK = r"\t\n\f\r "
 _VALUE = rf"\"[^\"]*+\"|'[^']*+'|[^{_BLANK}>\"'][^{_BLANK}>]*+"
 _ATTRIBUTES = (
-    rf"(?:[{_BLANK}/]++|(?:=[^{_BLANK}/>=]*+|[^{_BLANK}/>=]++)(?:[{_BLANK}]*+=[{_BLANK}]*+(?:{_VALUE})?+)?+)*+(?:>|\Z)"
+    rf"(?>[{_BLANK}/]++|(?:=[^{_BLANK}/>=]*+|[^{_BLANK}/>=]++)(?>[{_BLANK}]*+=[{_BLANK}]*+(?>{_VALUE})?+)?+)*+(?:>|\Z)"
 )
 _NAMED = rf"(?=[{_BLANK}/>]|\Z){_ATTRIBUTES}"
 # One pass, in which what begins first counts: a tag within a comment or another tag is none.
