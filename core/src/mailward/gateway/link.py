@@ -185,6 +185,11 @@ class Leave:
     stopped: bool = False
 
 
+@frozen
+class Left:
+    """Gateway: it takes no more connections; those that come are others' now."""
+
+
 Message = (
     Load
     | Plan
@@ -201,6 +206,7 @@ Message = (
     | Ask
     | Beat
     | Leave
+    | Left
 )
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in Message.__args__}
 

@@ -33,6 +33,7 @@ from mailward.gateway.link import (
     Failed,
     Faulty,
     Leave,
+    Left,
     Load,
     Message,
     Open,
@@ -195,6 +196,8 @@ class Process:
                 case Ask():
                     self._say(self._figures(gateway, message.number))
                 case Leave():
+                    gateway.close()
+                    self._say(Left())
                     await gateway.drain(message.limit_s)
                     if message.stopped:
                         self._engine.emit(Stopped())

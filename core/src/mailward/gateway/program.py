@@ -83,10 +83,13 @@ class Gateway:
         """The board of the process."""
         return self.services.board
 
-    async def drain(self, limit_s: float) -> None:
-        """Accept no more, tell idle clients to go, let messages in progress finish for so long; deliver no more."""
+    def close(self) -> None:
+        """Accept no more; whoever was accepted and is not greeted yet is told to try again later."""
         self.listeners.close()
         self.services.leaving = True
+
+    async def drain(self, limit_s: float) -> None:
+        """Once closed: tell idle clients to go, let messages in progress finish for so long; deliver no more."""
         end = asyncio.get_running_loop().time() + limit_s
         await asyncio.sleep(_LOOK_S)  # whoever was accepted and is not counted yet is told at the door
         while self.connections and asyncio.get_running_loop().time() < end:

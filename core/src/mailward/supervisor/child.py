@@ -19,6 +19,7 @@ from mailward.gateway.link import (
     Beat,
     Failed,
     Faulty,
+    Left,
     Load,
     Message,
     Opened,
@@ -43,7 +44,10 @@ class StartFailed(MailwardError):
 
 
 class Child:
-    """A gateway process: started at once, then led step by step; ``ended`` is done when it is gone."""
+    """A gateway process: started at once, then led step by step; ``ended`` is done when it is gone.
+
+    ``left`` is done when it takes no more connections.
+    """
 
     def __init__(self, reaper: Reaper) -> None:
         """Start the process. Raises StartFailed."""
@@ -57,6 +61,7 @@ class Child:
         finally:
             theirs.close()
         self.ended = reaper.end_of(self.pid)
+        self.left = asyncio.get_running_loop().create_future()
         self.slot = ""
         self.number = 0
         self.is_open = False
@@ -149,6 +154,7 @@ class Child:
         except (OSError, ValueError):
             self.kill()  # what it says makes no sense
         self._answers.put_nowait(None)
+        self._note_left()
 
     def _hear(self, message: Message) -> None:
         if isinstance(message, Beat):
@@ -158,8 +164,14 @@ class Child:
         elif isinstance(message, Adopted):
             if self._adopting is not None and not self._adopting.done():
                 self._adopting.set_result(message.messages)
+        elif isinstance(message, Left):
+            self._note_left()
         else:
             self._answers.put_nowait(message)
+
+    def _note_left(self) -> None:
+        if not self.left.done():
+            self.left.set_result(None)
 
     async def _answer(self, kind: type[M], limit_s: float) -> M:
         try:

@@ -197,6 +197,11 @@ class Crew:
         for child in self._members:
             child.say(Leave(limit_s, stopped and child.number == 0))
 
+    async def left(self, limit_s: float) -> None:
+        """Wait until none of them takes connections any more, for so long at most."""
+        if self._members:
+            await asyncio.wait([child.left for child in self._members], timeout=limit_s)
+
     async def gone(self, limit_s: float) -> None:
         """Wait until all have ended; those that take longer than ``limit_s`` and a grace are killed."""
         ends = [child.ended for child in self._members]

@@ -22,6 +22,7 @@ from mailward.values.errors import ConfigError, Problem
 
 BUILT_IN = "built-in defaults"
 _ADOPT_S = 60.0
+_LEFT_S = 5.0
 _BIND_PATIENCE_S = 5.0
 _MAX_UNTOLD = 100
 _DESCRIPTORS = "raise the limit of open files, or lower gateway.max_connections or delivery.concurrency"
@@ -181,14 +182,15 @@ class Supervisor:
         # what was changed since it was read is still to be tried
         self.tried = {file: self.tried.get(file) or found for file, found in digests(self.files).items()}
         self.reloads += 1
+        self.leaving.add(before)
+        before.leave(before.plan.reload_s)
         self._later(self._see_off(before, before.plan.reload_s))
         self.means.sockets.keep(plan.listen, plan.gateways)
+        await before.left(_LEFT_S)  # who connects when the change is told is served under the new configuration
         self.tell("configuration_changed", source=plan.source, reason=by, listen=listening)
         return Outcome(True, f"{plan.source} is in force")
 
     async def _see_off(self, crew: Crew, limit_s: float) -> None:
-        self.leaving.add(crew)
-        crew.leave(limit_s)
         await crew.gone(limit_s)
         self.leaving.discard(crew)
         await self._adopt()
