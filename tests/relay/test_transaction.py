@@ -139,6 +139,23 @@ def test_transaction_left_open_is_reset_before_the_next(make_relay: Any, send: A
 
 
 @pytest.mark.parametrize(
+    ("script", "dotted"),
+    [
+        pytest.param({"MAIL": "451 4.3.0 later"}, False, id="refused the sender, took the recipient"),
+        pytest.param({"MAIL": "451 4.3.0 later", "RCPT": "503 5.5.1 no"}, True, id="refused both"),
+        pytest.param({"RCPT": "451 4.3.0 later"}, True, id="refused the recipient"),
+    ],
+)
+def test_who_refused_the_sender_and_takes_recipients_gets_no_empty_message(
+    make_relay: Any, send: Any, peer: Any, script: Any, dotted: bool
+) -> None:
+    server = peer(script={**script, "DATA": "354 go"})
+    (result,) = deliver(server, send, make_relay())
+    assert result.status == "deferred"
+    assert server.messages == [b""] * dotted
+
+
+@pytest.mark.parametrize(
     ("sender", "recipient", "extensions", "mail", "rcpt"),
     [
         pytest.param((("BODY", "8BITMIME"),), (), ("8BITMIME",), " BODY=8BITMIME", "", id="RFC 6152"),

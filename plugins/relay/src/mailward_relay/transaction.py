@@ -124,7 +124,10 @@ class Transaction:
         if self._at_once:
             return await self._settle(judge(answer), rcpts)
         outcomes = [judge_recipient(await self._ask(rcpt, settings.rcpt_timeout_s)) for rcpt in rcpts]
-        return await self._data([judge(answer)] * len(recipients) if answer.refuses else outcomes)
+        if answer.refuses:
+            await self._send_nothing(believed=not any(one.status is Status.DELIVERED for one in outcomes))
+            return [judge(answer)] * len(recipients)
+        return await self._data(outcomes)
 
     async def _whole(self) -> bytes:
         """A small message in one piece, with a line end at its end."""
@@ -184,7 +187,7 @@ class Transaction:
 
     async def _data(self, outcomes: list[Outcome]) -> list[Outcome]:
         if not any(outcome.status is Status.DELIVERED for outcome in outcomes):
-            await self._send_nothing()
+            await self._send_nothing(believed=True)
             return outcomes
         reply = await self._ask(b"DATA", self._settings.data_initiation_timeout_s)
         accepted = sum(outcome.status is Status.DELIVERED for outcome in outcomes)
@@ -196,16 +199,19 @@ class Transaction:
             raise LinkError(f"{self._link.peer} answered {reply.code} to DATA", reply)
         return [next(finals) if outcome.status is Status.DELIVERED else outcome for outcome in outcomes]
 
-    async def _send_nothing(self) -> None:
+    async def _send_nothing(self, *, believed: bool) -> None:
         """Answer for a DATA that was pipelined and that no recipient is left for (RFC 2920 section 3.1).
 
-        A peer that breaks off here has given its verdict on every recipient before.
+        A peer that breaks off here has given its verdict on every recipient before. One that is not ``believed``
+        has refused the sender and taken recipients: a lone dot would be an empty message to these.
         """
         if not self._pipelined:
             return
         try:
             reply = await self._ask(b"DATA", self._settings.data_initiation_timeout_s)
-            if reply.code == 354:
+            if reply.code == 354 and not believed:
+                self._wire.abort()
+            elif reply.code == 354:
                 self._wire.send(b".\r\n", replies=1)
                 await self._wire.reply(self._settings.data_termination_timeout_s)
         except LinkError:
