@@ -208,6 +208,11 @@ def test_the_resolver_says_what_dnssec_vouches_for(validating: Resolver, signed_
     asyncio.run(run())
 
 
+def test_an_address_has_no_records_and_nobody_is_asked(unused_port: int) -> None:
+    nobody = Resolver((f"127.0.0.1:{unused_port}",), timeout_s=0.2)
+    assert asyncio.run(nobody.vouched_names("2001:db8::1")) == ()
+
+
 def deliver(make_relay: Any, send: Any, server: Any, resolver: Resolver, domain: str, **settings: Any) -> Any:
     async def run() -> Any:
         async with server.listening():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 
 import dns.asyncresolver
@@ -170,9 +171,12 @@ class Resolver:
         """The names under which TLSA records of a host count, in the order in which they are asked for.
 
         RFC 7672 section 2.2.2: where DNSSEC vouches for the addresses, the name that has them after all aliases
-        (CNAME), then the host's own; where it vouches for the alias alone, the host's own; else none. Raises as
-        all methods do.
+        (CNAME), then the host's own; where it vouches for the alias alone, the host's own; else none, and none for
+        an address. Raises as all methods do.
         """
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(host)
+            return ()
         fault: DnsFault | NameNotFound | None = None
         for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
             try:
