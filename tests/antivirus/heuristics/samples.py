@@ -163,6 +163,8 @@ SAMPLES: dict[str, Sample] = {
     "shortcut": Sample("a.lnk", lnk("..\\notes.txt", "")),
     "shortcut_runs": Sample("a.lnk", lnk("..\\System32\\cmd.exe", "/c start")),
     "shortcut_hides": Sample("a.lnk", lnk("..\\notes.txt", " " * 300 + "x")),
+    "launcher": Sample("a.wsb", b"<Configuration></Configuration>"),
+    "launcher_runs": Sample("a.wsb", b"<Configuration><LogonCommand><Command>cmd</Command></LogonCommand>"),
     "link_file": Sample("a.url", b"[InternetShortcut]\r\nURL=https://example.com/\r\n"),
     "link_runs": Sample("a.url", b"[InternetShortcut]\r\nURL=file://host/share/a.js\r\n"),
     "note_embeds": Sample("a.one", one_note(b"plain text")),

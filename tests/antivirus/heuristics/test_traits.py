@@ -12,6 +12,7 @@ from attrs import evolve
 
 from mailward import Message, unpack_zip
 from mailward_antivirus.disarm.emptyole import EMPTY_OLE
+from mailward_antivirus.heuristics import html
 from mailward_antivirus.heuristics.assess import Heuristics
 from mailward_antivirus.heuristics.hiding import password_in
 from mailward_antivirus.heuristics.level import Level
@@ -25,7 +26,7 @@ from .conftest import Look, attached, opened
 from .rtf_samples import ACTING, HARMLESS, document
 from .samples import SAMPLES, XLM, XML, elf, lnk, locked_zip, macros, ooxml, pe, zipped
 
-ELSEWHERE = {"xlm_hidden", "activex", "disk_image_packed", "disk_image_program"}
+ELSEWHERE = {"not_all_read", "xlm_hidden", "activex", "disk_image_packed", "disk_image_program"}
 """Traits of which tests of their own have the samples: they need more than one small attachment."""
 
 
@@ -90,6 +91,77 @@ def test_fields_of_rtf_within_too_many_others_are_told(look: Look):
 
 def test_a_field_of_rtf_that_is_cut_off_is_read_as_far_as_it_goes(look: Look):
     assert look.rules("a.rtf", b"{\\rtf1{\\field{\\*\\fldinst DDE cmd") == {"dde"}
+
+
+_ANSI = b'<?xml version="1.0" encoding="utf-8"?>'
+LAUNCHERS = {
+    "a.library-ms": _ANSI + b"<libraryDescription><url>\\\\host@80\\DavWWWRoot</url></libraryDescription>",
+    "a.searchConnector-ms": _ANSI + b"<searchConnectorDescription><url>https://host/x</url>",
+    "a.settingcontent-ms": _ANSI + b"<PCSettings><DeepLink>%windir%\\system32\\cmd.exe</DeepLink></PCSettings>",
+    "a.appref-ms": "http://host/a.application#a.application, Culture=neutral".encode("utf-16"),
+    "a.application": _ANSI + b'<deployment><deploymentProvider codebase="https://host/a.application"/></deployment>',
+    "a.msc": _ANSI + b"<MMC_ConsoleFile><String>javascript:eval(1)</String></MMC_ConsoleFile>",
+    "a.rdp": "full address:s:host\r\ndrivestoredirect:s:*\r\n".encode("utf-16"),
+    "a.iqy": b"WEB\r\n1\r\nhttp://host/a\r\n",
+    "a.appinstaller": _ANSI + b'<AppInstaller Uri="https://host/a.msix"/>',
+    "a.scf": b"[Shell]\r\nIconFile=\\\\host\\share\\a.ico\r\n",
+    "a.inf": b"[DefaultInstall]\r\nRunPreSetupCommands=x\r\n",
+    "a.theme": b"[Theme]\r\nBrandImage=\\\\host\\share\\a.png\r\n",
+    "a.desktop": b"[Desktop Entry]\nType=Application\nExec=sh -c x\n",
+    "a.inetloc": _ANSI + b"<plist><dict><key>URL</key><string>FiLe:///a.app</string></dict></plist>",
+    "a.command": b"#!/bin/sh\nid\n",
+}
+ONLY_NAMES = {
+    "a.library-ms": _ANSI + b'<libraryDescription xmlns="http://schemas.microsoft.com/windows/2009/library"/>',
+    "a.rdp": b"full address:s:host\r\n",
+    "a.webloc": b'<!DOCTYPE plist PUBLIC "-//Apple" "http://www.apple.com/DTDs/PropertyList-1.0.dtd"><plist/>',
+}
+
+
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_files_that_start_something_are_suspicious(name: str, look: Look):
+    found = look(name, LAUNCHERS[name], level=Level.MEDIUM)
+    assert {trait.rule for trait in found.traits} == {"launcher", "launcher_runs"}
+    assert found.suspicious
+
+
+@pytest.mark.parametrize("name", ONLY_NAMES)
+def test_files_of_such_a_kind_that_lead_nowhere_are_not(name: str, look: Look):
+    found = look(name, ONLY_NAMES[name], level=Level.MEDIUM)
+    assert {trait.rule for trait in found.traits} == {"launcher"}
+    assert not found.suspicious
+
+
+SMUGGLING = b"URL.createObjectURL(new Blob([atob('" + b"QUJD" * 300 + b"')]))"
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.bin"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        b'<html xmlns="http://www.w3.org/1999/xhtml"><script>%s</script></html>',
+        b'<doc xmlns:h="http://www.w3.org/1999/xhtml"><h:script>%s</h:script></doc>',
+        b'<?xml-stylesheet href="#s"?><doc><script>%s</script></doc>',
+    ],
+)
+def test_xml_that_browsers_show_as_a_page_is_looked_at_as_one(name: str, page: bytes, look: Look):
+    assert "html_smuggles" in look.rules(name, _ANSI + page % SMUGGLING)
+    if name == "a.xml":
+        assert "html_smuggles" in look.rules(name, (_ANSI + page % SMUGGLING).decode().encode("utf-16"))
+        assert "html_smuggles" in look.rules(name, page % SMUGGLING)
+
+
+def test_padding_hides_neither_a_page_nor_a_field(look: Look):
+    page = b"<html>" + b" " * 5_000_000 + b"<script>" + SMUGGLING + b"</script>"
+    assert "html_smuggles" in look.rules("a.html", page)
+    field = XML + b"".join(b"<w:t>%d</w:t>" % n for n in range(400_000)) + b"<w:instrText> DDEAUTO cmd </w:instrText>"
+    assert "dde" in look.rules("a.docx", ooxml({"word/document.xml": field}))
+
+
+def test_what_is_larger_than_is_looked_at_is_told(look: Look, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(html, "MAX_BYTES", 100)
+    assert "not_all_read" not in look.rules("a.html", b"<html>" + b" " * 94)
+    assert "not_all_read" in look.rules("a.html", b"<html>" + b" " * 95)
 
 
 def test_programs_of_other_systems_are_programs(look: Look):

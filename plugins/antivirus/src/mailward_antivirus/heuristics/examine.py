@@ -8,6 +8,7 @@ from mailward import Part, PartKind
 from mailward_antivirus.heuristics import (
     hiding,
     html,
+    launchers,
     names,
     office,
     office_xml,
@@ -36,8 +37,10 @@ _BY_TYPE: dict[str, Inspector] = {
 _BY_SUFFIX: dict[str, Inspector] = {
     **dict.fromkeys(scripts.SCRIPT_SUFFIXES, scripts.inspect_script),
     **dict.fromkeys(("htm", "html", "shtml", "xhtml", "xht", "mht", "mhtml", "svg"), html.inspect_html),
+    **dict.fromkeys(("xml", "xsl", "xslt"), html.inspect_page_of_xml),
+    **dict.fromkeys(launchers.LAUNCHER_SUFFIXES, launchers.inspect_launcher),
     **dict.fromkeys(("csv", "slk"), office_xml.inspect_table_text),
-    "url": scripts.inspect_link_file,
+    **dict.fromkeys(("url", "website"), scripts.inspect_link_file),
     "one": scripts.inspect_note,
 }
 _ONE_NOTE = bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3")
@@ -79,6 +82,7 @@ def _by_content(part: Part, named: bool) -> Iterator[Inspector]:
         yield html.inspect_html
     elif kind == "application/xml":
         yield office_xml.inspect_office_xml
+        yield html.inspect_page_of_xml
     elif not kind and part.head(16) == _ONE_NOTE:
         yield scripts.inspect_note
     if part.kind is PartKind.MEMBER:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from mailward import Part
 from mailward_antivirus.heuristics.patterns import around, pattern
-from mailward_antivirus.heuristics.trait import Traits, trait
+from mailward_antivirus.heuristics.relationships import narrow
+from mailward_antivirus.heuristics.trait import Traits, beyond, trait
 
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 32 * 1024 * 1024
 _SAVES = pattern(
     r"createobjecturl",
     r"mssaveoropenblob",
@@ -44,12 +45,20 @@ _LEADS_ELSEWHERE = pattern(
     r"\blocation(?:\.href)?\s*=\s*[\"'a-z]",
     r"location\.(?:replace|assign)\s*\(",
 )
-_SCRIPT = pattern(r"<script\b", r"\son[a-z]{3,20}\s*=", "javascript:")
+_PAGE_OF_XML = pattern(r"https?://www\.w3\.org/1999/(?:xhtml|xsl/transform)", r"<\?xml-stylesheet\b")
+_SCRIPT = pattern(r"<(?:[a-z][\w.-]{0,40}:)?script\b", r"\son[a-z]{3,20}\s*=", "javascript:")
+
+
+def inspect_page_of_xml(part: Part) -> Traits:
+    """XML that is a page for browsers: it has elements of XHTML, or a style sheet that makes some."""
+    if _PAGE_OF_XML.search(narrow(part.head(MAX_BYTES))):
+        yield from inspect_html(part)
 
 
 def inspect_html(part: Part) -> Traits:
     """An attached page; the text of the message itself is left to others."""
     page = part.text.encode("utf-8", "replace") if part.size <= MAX_BYTES else part.head(MAX_BYTES)
+    yield from beyond(part, MAX_BYTES)
     script = _SCRIPT.search(page)
     asks = _PASSWORD.search(page)
     form = _FORM.search(page)

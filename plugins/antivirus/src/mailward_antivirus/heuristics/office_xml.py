@@ -10,9 +10,9 @@ from mailward_antivirus.heuristics.kinds import RUNS, is_program
 from mailward_antivirus.heuristics.office import DDE_FIELD, inspect_macro_source, inspect_macros
 from mailward_antivirus.heuristics.patterns import around, pattern
 from mailward_antivirus.heuristics.relationships import narrow, relationships
-from mailward_antivirus.heuristics.trait import Traits, member_path, suffix, trait
+from mailward_antivirus.heuristics.trait import Traits, beyond, member_path, suffix, trait
 
-_MAX_STREAM = 4 * 1024 * 1024
+_MAX_STREAM = 32 * 1024 * 1024
 _DDE_FORMULA = pattern(
     r"(?m)(?:^|[;,\t\"])[=+@-]\s*[\"']?"
     r"(?:cmd|powershell|mshta|msexcel|rundll32|regsvr32|wscript|certutil)[^|\r\n]{0,60}\|"
@@ -21,7 +21,9 @@ _DDE_LINK = pattern(r"\bddeService\s*=\s*[\"'][^\"']")
 _SYLK_CALL = pattern(r"(?m)^C;[^\n]{0,200};E(?:EXEC|CALL|REGISTER|RUN)\(")
 _SYLK_MACRO = pattern(r"(?m)^O;[^\n]{0,40};?E(?:;|\r?$)")
 _SYLK_STARTS = pattern(r"(?m)^NN;NAuto_open")
-_LOADED = frozenset(["attachedtemplate", "oleobject", "frame", "subdocument", "externallink", "externallinkpath"])
+_LOADED = frozenset(
+    ["attachedtemplate", "oleobject", "frame", "subdocument", "externallink", "externallinkpath", "afchunk", "package"]
+)
 _FIELD_TEXT = pattern(r"<(?:[\w.-]{1,40}:)?(?:instrText|fldSimple)\b([^>]{0,900})>([^<]{0,900})")
 _FORMULA = pattern(r"<(?:\w{1,5}:)?f\b[^>]{0,200}>([^<]{1,400})")
 _XLM_RUNS = pattern(r"\b(?:EXEC|CALL|REGISTER|FOPEN|FWRITE|FWRITELN|RUN|FORMULA\.FILL|URLDownloadToFile)\b")
@@ -33,6 +35,7 @@ _BEGIN_DDE_LINK = b"\xe8\x02", b"\x01\0"
 def inspect_office_xml(part: Part) -> Traits:
     """A member of a document of the newer kind, or a document in one XML file."""
     data = narrow(part.head(_MAX_STREAM))
+    yield from beyond(part, _MAX_STREAM)
     if b"Relationship" in data:
         yield from _relationships(data)
     if b"instrText" in data or b"fldSimple" in data:
@@ -87,6 +90,7 @@ def _relationships(data: bytes) -> Traits:
 def inspect_table_text(part: Part) -> Traits:
     """Formulas in CSV and SYLK files that start programs."""
     data = part.head(_MAX_STREAM)
+    yield from beyond(part, _MAX_STREAM)
     if match := _DDE_FORMULA.search(data):
         yield trait("dde", around(data, match))
     if not data.startswith(b"ID;P"):
@@ -103,6 +107,7 @@ def inspect_table_text(part: Part) -> Traits:
 def inspect_binary_sheet(part: Part) -> Traits:
     """A binary member of an .xlsb: macro sheets, names that run by themselves, DDE links (MS-XLSB)."""
     data, path = part.head(_MAX_STREAM), member_path(part)
+    yield from beyond(part, _MAX_STREAM)
     if "/macrosheets/" in path:
         yield trait("xlm_macro", part.filename)
     if "auto_open".encode("utf-16-le") in data.lower():
@@ -115,6 +120,7 @@ def inspect_binary_sheet(part: Part) -> Traits:
 def inspect_basic(part: Part) -> Traits:
     """A module of macros in an ODF document, or the events of a document that start them."""
     data = part.head(_MAX_STREAM)
+    yield from beyond(part, _MAX_STREAM)
     if b"<script:module" in data:
         yield from inspect_macro_source(html.unescape(data.decode("utf-8", "replace")))
     elif match := _ODF_EVENT.search(data):

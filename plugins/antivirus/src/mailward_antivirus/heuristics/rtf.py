@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailward import Part
 from mailward_antivirus.heuristics.patterns import around, pattern
 from mailward_antivirus.heuristics.rtf_fields import instructions
-from mailward_antivirus.heuristics.trait import Traits, trait
+from mailward_antivirus.heuristics.trait import Traits, beyond, trait
 
 MAX_BYTES = 64 * 1024 * 1024
 _MAX_OBJECTS = 50
@@ -30,6 +30,7 @@ _NOT_HEX = bytes(set(range(256)) - set(b"0123456789abcdefABCDEF"))
 def inspect_rtf(part: Part) -> Traits:
     """Objects, what starts by itself, the equation editor, fields and templates that act, and hiding."""
     data = part.head(MAX_BYTES)
+    yield from beyond(part, MAX_BYTES)
     if not data.startswith(b"{\\rtf1"):
         yield trait("rtf_hides", data[:12])
     yield from _instructions(data)

@@ -7,10 +7,10 @@ from mailward_antivirus.heuristics.kinds import RUNS, is_program
 from mailward_antivirus.heuristics.patterns import around, pattern
 from mailward_antivirus.heuristics.sources import FETCHES, hides
 from mailward_antivirus.heuristics.sources import RUNS as STARTS_PROGRAMS
-from mailward_antivirus.heuristics.trait import Trait, Traits, suffix, suffixes, trait
+from mailward_antivirus.heuristics.trait import Trait, Traits, beyond, suffix, suffixes, trait
 
-MAX_BYTES = 1024 * 1024
-_SUFFIXES = "bat cmd hta js jse msh ps1 psm1 reg sct vb vbe vbs wsc wsf wsh"
+MAX_BYTES = 32 * 1024 * 1024
+_SUFFIXES = "ahk applescript au3 bat cmd hta js jse msh ps1 ps1xml psm1 pyw reg sct vb vbe vbs wsc wsf wsh"
 SCRIPT_SUFFIXES = frozenset(_SUFFIXES.split())
 _ENCODED = b"#@~^"
 _URL = pattern(r"(?m)^\s*url\s*=[ \t]*([^\r\n]{1,900})")
@@ -37,6 +37,7 @@ def source_of(part: Part) -> bytes:
 def inspect_script(part: Part) -> Traits:
     """A script by its name, and what it does."""
     source = source_of(part)
+    yield from beyond(part, MAX_BYTES)
     yield trait("script", next((f".{one}" for one in suffixes(part) if one in SCRIPT_SUFFIXES), part.filename))
     if _ENCODED in source[:4096]:
         yield trait("script_encoded", source[:40])

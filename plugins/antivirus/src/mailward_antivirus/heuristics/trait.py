@@ -29,6 +29,12 @@ def trait(rule: str, evidence: str | bytes = "") -> Trait:
     return Trait(rule, printable(text[: 2 * MAX_EVIDENCE])[:MAX_EVIDENCE])
 
 
+def beyond(part: Part, most_bytes: int) -> Traits:
+    """That a part is larger than what is looked at of it: what is padded so is not passed over in silence."""
+    if part.size > most_bytes:
+        yield trait("not_all_read", f"{part.size} bytes, of which the first {most_bytes} are looked at")
+
+
 def suffix(name: str) -> str:
     """The last extension of a file name in lower case, without its dot; empty where there is none."""
     stem, dot, last = name.rpartition(".")

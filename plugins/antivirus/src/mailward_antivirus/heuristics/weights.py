@@ -40,6 +40,8 @@ TRAITS: Mapping[str, Weight] = {
     "shortcut": Weight(30, "a Windows shortcut"),
     "shortcut_runs": Weight(70, "a shortcut to an interpreter or to a host on the network"),
     "shortcut_hides": Weight(30, "a shortcut with arguments too long to show"),
+    "launcher": Weight(35, "a file that starts something else: a library, ClickOnce, a console, a connection, a query"),
+    "launcher_runs": Weight(50, "such a file that runs a command, or leads to another host"),
     "link_file": Weight(20, "an Internet shortcut"),
     "link_runs": Weight(70, "an Internet shortcut to a program, or to a file on another host"),
     "note_embeds": Weight(20, "a OneNote page with embedded files"),
@@ -93,4 +95,5 @@ TRAITS: Mapping[str, Weight] = {
     "polyglot": Weight(60, "two kinds of content in one file"),
     "disagreeing_headers": Weight(60, "an archive whose headers disagree about what is in it"),
     "appended_data": Weight(20, "data behind the end of the content"),
+    "not_all_read": Weight(20, "so large that its end is not looked at"),
 }
