@@ -11,7 +11,7 @@ from mailward_antivirus.heuristics.trait import Traits, suffixes, trait
 
 _ELSEWHERE = (r"\\\\[^\\\s]", r"\b(?:https?|ftp|smb|search-ms):/", r"\bfile:/{2}[^/\s]", r"\bfile:/{4}")
 _NAMESPACES = re.compile(
-    rb"<!DOCTYPE[^>\[]*+>|\b(?:xmlns(?::[\w.-]++)?+|\w++:schemaLocation)\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+')", re.I
+    rb"<!DOCTYPE[^>\[]*+>|\b(?:xmlns(?>:[\w.-]++)?+|\w++:schemaLocation)\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+')", re.I
 )
 """Addresses that are names, and lead nowhere."""
 _RULES: tuple[tuple[str, Pattern], ...] = (
