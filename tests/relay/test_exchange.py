@@ -27,13 +27,14 @@ from mailward_relay.exchange import MAX_HOPS, Exchange
 from mailward_relay.manner import BY_MX, Manners
 from mailward_relay.ours import Ours
 from mailward_relay.sts import PolicyStore
+from mailward_relay.sts_policy import PolicyFolder
 
 PLAIN = Manners(RelaySettings(), Path).plain
 INFO = MessageInfo("m1", Envelope(), 3)
 
 
 def exchange_of(resolver: Resolver, clock: Clock = Clock(), **settings: Any) -> Exchange:  # noqa: B008 frozen
-    policies = PolicyStore(resolver, PLAIN.verified, clock.monotonic, None)
+    policies = PolicyStore(resolver, PLAIN.verified, clock.monotonic, None, PolicyFolder(Path, clock.time, None))
     ours = Ours(Ourselves("gate.example"), (), 25, resolver, clock.monotonic, None)
     return Exchange(RelaySettings(**settings), resolver, ours, policies, clock, 200.0)
 

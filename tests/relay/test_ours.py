@@ -28,6 +28,7 @@ from mailward_relay.exchange import Exchange
 from mailward_relay.manner import BY_MX, Manners
 from mailward_relay.ours import Ours
 from mailward_relay.sts import PolicyStore
+from mailward_relay.sts_policy import PolicyFolder
 
 INFO = MessageInfo("m1", Envelope(), 3)
 PLAIN = Manners(RelaySettings(), Path).plain
@@ -43,7 +44,7 @@ def ourselves(*places: tuple[str, int]) -> Ourselves:
 def hosts(resolver: Resolver, domain: str, known: Ourselves, *also: str, port: int = 25) -> list[str] | str:
     """The hosts that mail for a domain goes to, or why it goes nowhere."""
     ours = Ours(known, also, port, resolver, lambda: 0.0, structlog.get_logger())
-    policies = PolicyStore(resolver, PLAIN.verified, lambda: 0.0, None)
+    policies = PolicyStore(resolver, PLAIN.verified, lambda: 0.0, None, PolicyFolder(Path, lambda: 0.0, None))
     exchange = Exchange(RelaySettings(mx_port=port), resolver, ours, policies, Clock(), 200.0)
     try:
         return [hop.host for hop in asyncio.run(exchange.hops(domain, PLAIN))]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +16,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward import Address, DnsFault, Envelope, MailExchanger, MessageInfo, NameNotFound, Recipient, Resolver
-from mailward_relay.sts import MAX_POLICY_BYTES, Policy, PolicyError, PolicyStore
+from mailward_relay import sts_policy
+from mailward_relay.sts import MAX_POLICY_BYTES, PolicyStore
+from mailward_relay.sts_policy import Known, Policy, PolicyError, PolicyFolder
 
 POLICY = "version: STSv1\r\nmode: enforce\r\nmx: first.mx.example\r\nmx: *.backup.example\r\nmax_age: 86400\r\n"
 RECORD = "v=STSv1; id=20260101;"
 INFO = MessageInfo("m1", Envelope(), 3)
 OFFERED = ("PIPELINING", "SIZE", "STARTTLS")
+
+
+class Quiet:
+    """A log that nobody reads."""
+
+    def warning(self, event: str, **fields: Any) -> None:
+        return None
+
+
+QUIET = Quiet()
 
 
 class Names(Resolver):
@@ -80,9 +94,17 @@ def web(tls_for: Any) -> Any:
     return make
 
 
-def store(resolver: Resolver, web: Web, authority_file: str, clock: Any = lambda: 0.0) -> PolicyStore:
+def kept_in(folder: Path, at: float = 1000.0) -> PolicyFolder:
+    return PolicyFolder(lambda: folder, lambda: at, structlog.get_logger())
+
+
+def store(
+    resolver: Resolver, web: Web, authority_file: str, clock: Any = lambda: 0.0, folder: PolicyFolder | None = None
+) -> PolicyStore:
+    """A store; without a folder it keeps policies in one that cannot be written."""
     context = ssl.create_default_context(cafile=authority_file)
-    return PolicyStore(resolver, context, clock, structlog.get_logger(), web.port)
+    kept = folder or PolicyFolder(lambda: Path("/proc/nowhere"), lambda: 0.0, QUIET)
+    return PolicyStore(resolver, context, clock, structlog.get_logger(), kept, web.port)
 
 
 def test_a_policy_is_fetched_once_and_kept(web: Any, authority_file: str) -> None:
@@ -169,6 +191,93 @@ def test_what_is_no_policy_is_none_and_is_told(
     assert capsys.readouterr().out.count("MTA-STS policy not fetched") == 1
 
 
+@pytest.mark.parametrize(
+    ("later_s", "mode"),
+    [
+        pytest.param(86_000, "enforce", id="as long as it says"),
+        pytest.param(-86_400 * 30, "enforce", id="with the clock set back"),
+        pytest.param(86_401, None, id="no longer"),
+    ],
+)
+def test_a_policy_outlives_the_process_that_fetched_it(
+    web: Any, authority_file: str, tmp_path: Path, later_s: float, mode: str | None
+) -> None:
+    async def run() -> None:
+        names = Names(RECORD)
+        async with web().serving() as server:
+            first = await store(names, server, authority_file, folder=kept_in(tmp_path)).of("mx.example")
+            assert first is not None
+            names.records = DnsFault("no answer")
+            again = store(names, server, authority_file, folder=kept_in(tmp_path, 1000.0 + later_s))
+            for domain in ("other.example", "mx.example"):
+                found = await again.of(domain)
+            assert (found and found.mode) == mode
+            assert found in (first, None)
+            assert len(server.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_a_policy_ends_with_its_time_though_another_process_fetched_it(
+    web: Any, authority_file: str, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        now = [0.0]
+        kept_in(tmp_path, 1000.0 - 86_000).write("mx.example", Known("1", Policy.parse(POLICY)))
+        policies = store(Names(), web(), authority_file, lambda: now[0], kept_in(tmp_path))
+        assert await policies.of("mx.example") is not None
+        now[0] = 401.0
+        # of the two clocks only the monotonic has gone on: the file would still count, and is looked at again
+        policies._folder = kept_in(tmp_path, 1401.0)
+        assert await policies.of("mx.example") is None
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"id": "1"}', '{"id": "1", "domain": "x", "policy": 1, "fetched_at": 1}']
+)
+def test_a_file_that_holds_no_policy_is_told_and_written_anew(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, known = kept_in(tmp_path), Known("1", Policy.parse(POLICY))
+    folder.write("mx.example", known)
+    (path,) = (tmp_path / "sts").iterdir()
+    assert path.parent.stat().st_mode & 0o077 == 0
+    path.write_text(text)
+    assert folder.read("mx.example") is None
+    assert capsys.readouterr().out.count("MTA-STS policy cannot be kept") == 1
+    folder.write("mx.example", known)
+    assert folder.read("mx.example") == (known, 86_400.0)
+
+
+def test_of_too_many_files_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sts_policy, "MOST_FILES", 20)
+    folder, known = kept_in(tmp_path), Known("1", Policy.parse(POLICY))
+    for number in range(30):
+        folder.write(f"d{number}.example", known)
+        (path,) = (one for one in (tmp_path / "sts").iterdir() if one.stat().st_mtime > 10_000)
+        os.utime(path, (number, number))
+    assert len(list((tmp_path / "sts").iterdir())) <= 20
+    assert folder.read("d0.example") is None
+    assert folder.read("d29.example") is not None
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_mail_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = PolicyFolder(lambda: Path("/proc/nowhere"), lambda: 0.0, structlog.get_logger())
+    folder.write("mx.example", Known("1", Policy.parse(POLICY)))
+    assert folder.read("mx.example") is None
+    assert "MTA-STS policy cannot be kept" in capsys.readouterr().out
+
+
+@given(
+    st.sampled_from(["enforce", "testing"]), st.lists(st.from_regex(r"\A[a-z]{1,9}\.example\Z"), min_size=1, max_size=9)
+)
+def test_a_policy_that_is_kept_is_the_one_that_was_served(mode: str, hosts: list[str]) -> None:
+    policy = Policy(mode, tuple(hosts), 86_400)
+    assert Policy.parse(policy.text) == policy
+
+
 def test_a_policy_outlives_the_host_that_served_it(web: Any, authority_file: str) -> None:
     class Gone(Names):
         fault: Exception | None = None
@@ -195,7 +304,7 @@ def test_a_policy_outlives_the_host_that_served_it(web: Any, authority_file: str
 
 @pytest.mark.parametrize("drips", [True, False], ids=["drips", "is silent"])
 def test_a_host_that_takes_its_time_holds_mail_up_once(
-    authority_file: str, tls_for: Any, monkeypatch: pytest.MonkeyPatch, drips: bool
+    authority_file: str, tls_for: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, drips: bool
 ) -> None:
     monkeypatch.setattr("mailward_relay.sts.FETCH_TIMEOUT_S", 0.5)
     asked = []
@@ -212,7 +321,7 @@ def test_a_host_that_takes_its_time_holds_mail_up_once(
         server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls_for("mta-sts.mx.example"))
         context = ssl.create_default_context(cafile=authority_file)
         port = server.sockets[0].getsockname()[1]
-        policies = PolicyStore(Names(RECORD), context, lambda: 0.0, structlog.get_logger(), port)
+        policies = PolicyStore(Names(RECORD), context, lambda: 0.0, structlog.get_logger(), kept_in(tmp_path), port)
         assert [await policies.of("mx.example") for _ in range(3)] == [None] * 3
         assert len(asked) == 1
         server.close()

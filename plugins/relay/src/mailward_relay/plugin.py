@@ -38,6 +38,7 @@ from mailward_relay.routes import Routes
 from mailward_relay.settings import RelaySettings
 from mailward_relay.smtp import SmtpTransport
 from mailward_relay.sts import PolicyStore
+from mailward_relay.sts_policy import PolicyFolder
 from mailward_relay.targets import ByExchange, ByRoute, Target
 from mailward_relay.unreachable import Unreachable, period_s
 
@@ -77,7 +78,8 @@ class Relay(Plugin):
         self._route_hops = {name: self._read_route(name) for name in settings.route}
         quiet_s = period_s(settings.unreachable_cache_s, context.first_retry_s)
         plain = self._manners.plain
-        policies = PolicyStore(context.resolver, plain.verified, context.clock.monotonic, context.log)
+        folder = PolicyFolder(context.store, context.clock.time, context.log)
+        policies = PolicyStore(context.resolver, plain.verified, context.clock.monotonic, context.log, folder)
         ours = Ours(
             *(context.ourselves, settings.also_known_as, settings.mx_port),
             *(context.resolver, context.clock.monotonic, context.log),

@@ -8,11 +8,9 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
-
 from mailward import DnsFault, NameNotFound, Resolver
 from mailward_relay.cache import Expiring
-from mailward_relay.targets import is_name
+from mailward_relay.sts_policy import Known, Policy, PolicyError, PolicyFolder
 
 MAX_POLICY_BYTES = 65_536
 FETCH_TIMEOUT_S = 12.0
@@ -25,56 +23,10 @@ RETRY_S = 300.0
 """How long a failed fetch is not tried again (RFC 8461 section 3.3)."""
 
 NO_RECORD_S = 300.0
-MAX_AGE_S = 31_557_600
-MOST_HOSTS = 100
 MOST_ADDRESSES = 2
 
 _RECORD = re.compile(r"v=STSv1\s*;(?:.*;)?\s*id=([A-Za-z0-9]{1,32})\s*(?:;.*)?", re.DOTALL)
 _LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,10})[ \t]*\r?$")
-_MODES = ("enforce", "testing", "none")
-
-
-class PolicyError(ValueError):
-    """What a domain serves is no policy."""
-
-
-@frozen
-class Policy:
-    """A policy: ``mode`` is ``enforce``, ``testing`` or ``none``; ``hosts`` are names and ``*.name`` in lower case."""
-
-    mode: str
-    hosts: tuple[str, ...]
-    max_age_s: int
-
-    @classmethod
-    def parse(cls, text: str) -> Policy:
-        """Read a policy (RFC 8461 section 3.2). Raises PolicyError."""
-        found: dict[str, list[str]] = {}
-        for line in text.splitlines():
-            key, colon, value = line.partition(":")
-            if colon:
-                found.setdefault(key.strip(), []).append(value.strip())
-        mode = found.get("mode", [""])[0]
-        age = found.get("max_age", [""])[0]
-        if found.get("version", [""])[0] != "STSv1" or mode not in _MODES or not re.fullmatch(r"[0-9]{1,10}", age):
-            raise PolicyError("version, mode or max_age are missing or wrong")
-        hosts = tuple(host.lower().rstrip(".") for host in found.get("mx", ())[:MOST_HOSTS])
-        if mode != "none" and (not hosts or not all(is_name(host.removeprefix("*.")) for host in hosts)):
-            raise PolicyError("mx is missing or wrong")
-        return cls(mode, hosts, min(int(age), MAX_AGE_S))
-
-    def names(self, host: str) -> bool:
-        """Whether a mail host is one of the policy's (RFC 8461 section 4.1)."""
-        parent = host.partition(".")[2]
-        return host in self.hosts or f"*.{parent}" in self.hosts
-
-
-@frozen
-class _Known:
-    """A policy with the id of the record by which it was fetched."""
-
-    id: str
-    policy: Policy
 
 
 class PolicyStore:
@@ -86,14 +38,17 @@ class PolicyStore:
         context: ssl.SSLContext,
         monotonic: Callable[[], float],
         log: Any,
+        folder: PolicyFolder,
         port: int = 443,
     ) -> None:
-        """``context`` verifies the hosts that serve policies."""
+        """``context`` verifies the hosts that serve policies; in ``folder`` these outlive the process."""
         self._resolver = resolver
         self._context = context
         self._log = log
         self._port = port
-        self._known: Expiring[str, _Known] = Expiring(monotonic)
+        self._folder = folder
+        self._looked: Expiring[str, bool] = Expiring(monotonic)
+        self._known: Expiring[str, Known] = Expiring(monotonic)
         self._ids: Expiring[str, str] = Expiring(monotonic)
         self._failed: Expiring[str, str] = Expiring(monotonic)
         self._under_way: dict[str, asyncio.Lock] = {}
@@ -112,7 +67,7 @@ class PolicyStore:
                 self._under_way.pop(domain, None)
 
     async def _of(self, domain: str) -> Policy | None:
-        known = self._known.get(domain)
+        known = self._known.get(domain) or self._stored(domain)
         kept = known.policy if known is not None else None
         record_id = await self._record_id(domain)
         if not record_id or (known is not None and known.id == record_id) or self._failed.get(domain) == record_id:
@@ -124,8 +79,22 @@ class PolicyStore:
             self._log.warning("MTA-STS policy not fetched", domain=domain, detail=str(error) or type(error).__name__)
             self._failed.put(domain, record_id, RETRY_S)
             return kept
-        self._known.put(domain, _Known(record_id, policy), policy.max_age_s)
+        known = Known(record_id, policy)
+        self._known.put(domain, known, policy.max_age_s)
+        self._folder.write(domain, known)
         return policy
+
+    def _stored(self, domain: str) -> Known | None:
+        """What this process, or another one, has kept of a domain."""
+        if self._looked.get(domain):
+            return None
+        self._looked.put(domain, True, NO_RECORD_S)
+        found = self._folder.read(domain)
+        if found is None:
+            return None
+        known, left_s = found
+        self._known.put(domain, known, left_s)
+        return known
 
     async def _record_id(self, domain: str) -> str:
         found = self._ids.get(domain)
