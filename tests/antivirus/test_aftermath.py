@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,37 @@ def test_what_a_filter_took_out_counts_as_filtered(mails: Any, judge: Any) -> No
     settings = "scan = 'exclude'\nextensions = ['.txt']\nblock = ['filtered']"
     assert judge(mails.attached(b"x", "a.txt"), settings).action.name == "drop"
     assert judge(mails.attached(b"x", "a.bin"), settings).action.name == "deliver"
+
+
+def locked(mails: Any) -> bytes:
+    """A zip whose only member says that it is encrypted."""
+    made = bytearray(mails.zipped(b"secret" * 10, "x.txt"))
+    made[made.find(b"PK\x03\x04") + 6] |= 1
+    made[made.find(b"PK\x01\x02") + 8] |= 1
+    return bytes(made)
+
+
+@pytest.mark.parametrize(
+    "plugins", ['["antivirus"]', '["antivirus", "content"]', '["archives", "content", "antivirus"]']
+)
+def test_kav_act_04_what_others_could_not_open_gives_the_message_its_status_too(
+    tmp_path: Path, mails: Any, judge: Any, plugins: str
+) -> None:
+    encrypted, broken = mails.attached(locked(mails), "a.zip"), mails.attached(b"Rar!\x1a\x07\x00" + bytes(50), "a.rar")
+    settings = "block_action = 'reject'\nkeep_copies = ['protected', 'error']\nbackup_path = 'b'\n"
+    for raw, status in ((encrypted, "protected"), (broken, "error")):
+        copy = judge(raw, settings + f"block = ['{status}']", plugins)
+        assert (copy.action.name, copy.decided_by.reason) == ("reject", f"block: {status}")
+        records = [json.loads(path.read_text()) for path in (tmp_path / "b").glob("*.json")]
+        assert [record["statuses"] for record in records] == [[status]]
+        shutil.rmtree(tmp_path / "b")
+        assert judge(raw, settings + "block = ['suspicious']\nshadow = true", plugins).action.name != "reject"
+        assert not (tmp_path / "b").exists()
+
+
+def test_blocking_settles_nothing_that_another_found(mails: Any, judge: Any) -> None:
+    raw = mails.attached(b"Rar!\x1a\x07\x00" + bytes(50), "a.rar")
+    assert judge(raw, "block = ['error']\nblock_action = 'deliver'").action.name == "hold"
 
 
 @pytest.mark.parametrize(

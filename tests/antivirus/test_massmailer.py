@@ -43,3 +43,13 @@ def test_it_can_be_switched_off_or_made_to_refuse(mails: Any, judge: Any, known:
     raw = mails.attached(SAMPLE)
     assert judge(raw, known("Worm.X", "mass_mailers = false")).action.name == "deliver"
     assert judge(raw, known("Worm.X", "on_mass_mailer = 'reject'")).action.name == "reject"
+
+
+@pytest.mark.parametrize("action", ["deliver", "hold", "quarantine"])
+def test_sms_av_04_a_message_that_is_itself_the_virus_is_dropped_whatever_is_set_for_mass_mailers(
+    mails: Any, judge: Any, known: Any, action: str
+) -> None:
+    raw = mails.plain(SAMPLE).removesuffix(b"\r\n")
+    settings = known("Worm.X", f"on_mass_mailer = '{action}'")
+    assert judge(raw, settings).action.name == "drop"
+    assert judge(mails.attached(SAMPLE), settings).action.name == action

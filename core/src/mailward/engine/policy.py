@@ -198,7 +198,7 @@ class _Builder:
         label = where if where == found.name else f"{found.name}@{where}"
         try:
             settings = structure(settings_type(found.kind), own, where, source)
-            plugin = found.kind(settings, evolve(self._context(found.name), timeout_s=timeout_s))
+            plugin = found.kind(settings, evolve(self._context(found.name), timeout_s=timeout_s, shadow=common.shadow))
             implementations = self._registry.register(plugin, label)
         except ConfigError:
             raise

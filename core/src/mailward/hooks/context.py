@@ -33,7 +33,8 @@ class Context:
     ``conversations`` keeps those of delivery attempts, where `[diagnostics]` asks for it;
     ``first_retry_s`` is the wait before the second delivery attempt (`[delivery] retry_first_s`);
     ``ourselves`` tells a way back to this gateway from a way onward; ``timeout_s`` is what a hook of the
-    instance may take before it counts as failed.
+    instance may take before it counts as failed; ``shadow``: the instance only shadows, so what it would do besides
+    answering (keep a copy, count, tell others) it must not do.
     """
 
     name: str = "plugin"
@@ -51,6 +52,7 @@ class Context:
     first_retry_s: float = 300.0
     ourselves: Ourselves = field(factory=Ourselves)
     timeout_s: float = 30.0
+    shadow: bool = False
 
     def store(self) -> Path:
         """A folder for this plugin's own files, made on first use (mode 0700)."""

@@ -35,7 +35,7 @@ from mailward_antivirus.forwarder import Forwarder, Target
 from mailward_antivirus.outbreak import Window
 from mailward_antivirus.rules import Central, Named
 from mailward_antivirus.settings import AntivirusSettings
-from mailward_antivirus.statuses import named, own, statuses
+from mailward_antivirus.statuses import named, statuses, telling
 
 _REPAIRED = "was repaired"
 _REMOVED = "was removed"
@@ -77,22 +77,24 @@ class Aftermath:
         """The decisions on the whole; ``decided`` are those on single parts."""
         done = dict(_done(findings, decided, self.context.name))
         repaired = [path for path, word in done.items() if word == _REPAIRED]
-        concerned = own(findings, self.context.name)
+        concerned = telling(findings, self.context.name)
         found = statuses(concerned, repaired)
-        infected = [one for one in concerned if one.kind is Kind.INFECTED]
-        yield from self._block(concerned, found)
+        # A decision that names a finding settles it: those of others keep the action that they have.
+        own = [one for one in concerned if one.plugin == self.context.name]
+        infected = [one for one in own if one.kind is Kind.INFECTED]
+        yield from self._block(own, found)
         yield from self._tell(message, infected, done)
-        if any(one.shadow for one in concerned):
-            return  # in shadow mode decisions are recorded as what would have been, and nothing else is done
+        if self.context.shadow:
+            return  # decisions are recorded as what would have been, and nothing else is done
         yield from self._keep(message, envelope, found, concerned)
         if infected:
             self._send(message, infected, repaired, envelope)
             self._count(infected[0], envelope)
 
-    def _block(self, concerned: Sequence[Finding], found: Collection[Named]) -> Iterator[Decision]:
+    def _block(self, own: Sequence[Finding], found: Collection[Named]) -> Iterator[Decision]:
         """KAV-ACT-04: a message of a listed status is not delivered, whatever was done to its parts."""
         if listed := named(self.settings.block, found):
-            yield Decision(self.settings.block_action, findings=tuple(concerned), reason=f"block: {', '.join(listed)}")
+            yield Decision(self.settings.block_action, findings=tuple(own), reason=f"block: {', '.join(listed)}")
 
     def _keep(
         self, message: Message, envelope: Envelope, found: Collection[Named], concerned: Sequence[Finding]
@@ -104,7 +106,7 @@ class Aftermath:
         except OSError as error:
             detail = f"{error.strerror or error}"
             self.alerts.tell("copy_not_stored", f"a copy cannot be stored, mail is deferred: {detail}")
-            yield Decision(Defer(), findings=tuple(concerned), reason=f"copy cannot be stored: {detail}")
+            yield Decision(Defer(), reason=f"copy cannot be stored: {detail}")
             return
         for path in paths:
             self.context.log.info("file quarantined", file=str(path), message_id=envelope.id)

@@ -31,7 +31,7 @@ from mailward_antivirus.report import ScanStatus
 from mailward_antivirus.scanning import Hit, scan_all
 from mailward_antivirus.selection import Selection
 from mailward_antivirus.settings import AntivirusSettings
-from mailward_antivirus.statuses import own
+from mailward_antivirus.statuses import telling
 from mailward_antivirus.supply import Supply
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Antivirus(Plugin):
     @hookimpl
     async def disposition(self, message: Message, findings: tuple[Finding, ...], scan: Scan) -> list[Decision]:
         """Put repaired content in the place of what `scan_message` found repairable, then decide on the whole."""
-        if not own(findings, self.name):
+        if not telling(findings, self.name):
             return []
         decided = [
             await self._repair(finding, message.part(finding.part))
@@ -152,7 +152,7 @@ class Antivirus(Plugin):
             mask = self.supply.equipment.mass_mailers.which(report.name)
             if mask is not None:
                 file = printable(part.filename) or "no name"
-                action, detail = self.settings.on_mass_mailer, f"mass mailer: {mask}, file: {file}"
+                action, detail = at_root(self.settings.on_mass_mailer, part), f"mass mailer: {mask}, file: {file}"
         # A repair needs the content, which no finding carries: `disposition` decides it.
         given = None if isinstance(action, Repair) else self._worded(action, report.name, kind, part)
         yield self.finding(

@@ -12,23 +12,25 @@ _OF_KIND: dict[Kind, Named] = {
     Kind.SUSPICIOUS: Named.SUSPICIOUS,
     Kind.ENCRYPTED: Named.PROTECTED,
     Kind.UNCHECKED: Named.ERROR,
+    Kind.LIMIT: Named.ERROR,
+    Kind.FILTERED: Named.FILTERED,
 }
 
 
-def own(findings: Iterable[Finding], plugin: str) -> tuple[Finding, ...]:
-    """The findings of this plugin that are more than notes, and what any filter took out (KAV-SCN-06)."""
-    return tuple(
-        one
-        for one in findings
-        if (one.plugin == plugin and one.kind is not Kind.NOTE) or (one.kind is Kind.FILTERED and not one.shadow)
-    )
+def telling(findings: Iterable[Finding], plugin: str) -> tuple[Finding, ...]:
+    """The findings that give a message its statuses: those of ``plugin``, and of others what they apply.
+
+    What cannot be opened is found by whoever opens, what a filter took out by the filter, and an engine may be
+    a plugin of its own.
+    """
+    return tuple(one for one in findings if one.kind in _OF_KIND and (one.plugin == plugin or not one.shadow))
 
 
 def statuses(findings: Iterable[Finding], repaired: Collection[str]) -> frozenset[Named]:
     """The statuses that ``findings`` give the message; ``repaired`` are the paths of the parts that were repaired."""
     found = set()
     for one in findings:
-        status = Named.FILTERED if one.kind is Kind.FILTERED else _OF_KIND.get(one.kind)
+        status = _OF_KIND.get(one.kind)
         if status is not None:
             cured = one.part in repaired and status in (Named.INFECTED, Named.SUSPICIOUS)
             found.add(Named.DISINFECTED if cured else status)
