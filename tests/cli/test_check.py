@@ -317,3 +317,11 @@ def test_a_user_that_is_none_is_a_failure(checked: Checked) -> None:
     status, rows = checked(toml="[process]\nuser = 'nobody-of-this-name'")
     assert (status, rows["core: privileges"]["health"]) == (1, "failure")
     assert "is no user" in rows["core: privileges"]["detail"]
+
+
+def test_kav_grp_06_a_policy_without_a_check_is_a_warning(checked: Checked) -> None:
+    policy = "[policy.lab]\nrecipients = ['*@lab.example']\ncheck = "
+    _, rows = checked("['relay']", toml=f"{policy}false")
+    assert rows["core: policy lab"]["health"] == "warning"
+    _, rows = checked("['relay']", toml=f"{policy}true")
+    assert "core: policy lab" not in rows

@@ -98,7 +98,7 @@ async def _checks(config: Config) -> list[Check]:
 
     points_of(config)
     engine = Engine(config)
-    rows = [Check("configuration", detail=config.source, plugin="core"), *_plugins(engine)]
+    rows = [Check("configuration", detail=config.source, plugin="core"), *_plugins(engine), *_policies(engine)]
     rows += await _dns(engine.resolver, engine.hostname)
     taken = places_taken(config.state)
     for listener in config.listeners:
@@ -126,6 +126,17 @@ def _plugins(engine: Engine) -> Iterator[Check]:
             yield Check(
                 "shadow", False, detail, f"remove shadow from [{instance.name}] to apply it", True, instance.name
             )
+
+
+def _policies(engine: Engine) -> Iterator[Check]:
+    """One row for each policy whose mail is delivered without a look at its content (KAV-GRP-06)."""
+    from mailward.values.check import Check
+
+    for policy in engine.policies.named:
+        if not policy.check:
+            name, detail = f"policy {policy.name}", "check = false: its mail is delivered without a look at its content"
+            advice = f"remove check from [policy.{policy.name}] to have its mail scanned"
+            yield Check(name, False, detail, advice, True, "core")
 
 
 def _logins(engine: Engine, listener: ListenerSection) -> Iterator[Check]:
