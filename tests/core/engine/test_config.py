@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 from mailward import ConfigError
 from mailward.engine.config import Config, load_config, parse_config
+from mailward.mime import Limits
 from mailward.values.errors import Problem
 
 
@@ -189,3 +191,12 @@ def test_a_wrong_override_of_the_disposition_is_told() -> None:
     config = parsed("[policy.p]\nrecipients = '*'\ndisposition.limit = 'no'")
     with pytest.raises(ConfigError, match=r"policy\.p\.disposition\.limit"):
         config.disposition(config.policies[0])
+
+
+@pytest.mark.parametrize("name", [one.name for one in attrs.fields(Limits)])
+@pytest.mark.parametrize("value", ["1000000000000000", "-1", "0"])
+def test_sav_blk_05_a_limit_out_of_its_range_is_an_error_with_its_key(name: str, value: str) -> None:
+    if (name, value) == ("ratio_floor_bytes", "0"):  # no limit, but the size from which one counts
+        assert parsed("[limits]\nratio_floor_bytes = 0").core.limits.ratio_floor_bytes == 0
+        return
+    assert only(f"[limits]\n{name} = {value}").key == f"limits.{name}"

@@ -98,9 +98,23 @@ class CoreSettings:
     disposition: DispositionSettings = field(factory=DispositionSettings)
 
 
+_LIMIT_RANGES: dict[str, tuple[float, float]] = {
+    "max_depth": (1, 1000),
+    "max_parts": (1, 10_000_000),
+    "max_part_bytes": (1, 2**40),
+    "max_total_bytes": (1, 2**40),
+    "max_ratio": (1, 1_000_000),
+    "ratio_floor_bytes": (0, 2**40),
+    "max_header_bytes": (1, 2**30),
+    "max_headers": (1, 10_000_000),
+    "max_time_s": (0.001, 3600),
+}
+"""What ``[limits]`` may say: a limit of 0, or one that nothing reaches, is a mistake (SAV-BLK-05, SMS-CONT-04)."""
+
+
 def contradictions(source: str, settings: CoreSettings) -> None:
-    """Raise ConfigError where settings of the core contradict each other."""
-    problems: list[Problem] = []
+    """Raise ConfigError where settings of the core contradict each other, or limits are out of range."""
+    problems: list[Problem] = list(_limits_out_of_range(settings.limits))
     delivery = settings.delivery
     if delivery.retry_max_s < delivery.retry_first_s:
         problems.append(
@@ -113,6 +127,13 @@ def contradictions(source: str, settings: CoreSettings) -> None:
         problems.append(Problem("gateway.delivery", 'needs scan = "inline": a proxy has no queue', gateway.delivery))
     if problems:
         raise ConfigError(source, problems)
+
+
+def _limits_out_of_range(limits: Limits) -> Iterator[Problem]:
+    for name, (low, high) in _LIMIT_RANGES.items():
+        value: float = getattr(limits, name)
+        if not low <= value <= high:
+            yield Problem(f"limits.{name}", f"out of range; allowed: {low:g} to {high:g}", f"{value:g}")
 
 
 def _scan_contradictions(scan: ScanSettings) -> Iterator[Problem]:
