@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -84,3 +86,35 @@ def wrapped(require: Callable[..., None]) -> list[Path]:
     if len(found) < 44:
         require("clamav-testfiles")
     return found
+
+
+@pytest.fixture
+def assert_linear() -> Callable[[Callable[[int], object], int], None]:
+    """Twice the input costs less than three times the CPU time: the least of several tries, of each size.
+
+    Without the garbage collector, which looks through everything that other tests have left behind.
+    What takes quadratic time fails each try; a machine that is busy with other things spoils a few.
+    """
+
+    def check(work: Callable[[int], object], size: int) -> None:
+        least = [float("inf"), float("inf")]
+        for _ in range(12):
+            for place, n in enumerate((size, 2 * size)):
+                least[place] = min(least[place], _cpu_s(work, n))
+            if least[1] < 3 * least[0] + 0.05:
+                return
+        pytest.fail(f"{size}: {least[0]:.3f} s, twice that: {least[1]:.3f} s")
+
+    return check
+
+
+def _cpu_s(work: Callable[[int], object], size: int) -> float:
+    gc.collect()
+    gc.disable()
+    start = time.process_time()
+    try:
+        work(size)
+    finally:
+        spent = time.process_time() - start
+        gc.enable()
+    return spent
