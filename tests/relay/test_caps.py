@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mailward import Clock, ConfigError, Context, Engine, NextHop, Tally
+from mailward import Clock, ConfigError, Context, Engine, Expiring, NextHop, Tally
+from mailward.hooks.expiring import MOST_ENTRIES
 from mailward_relay import Relay, RelaySettings
-from mailward_relay.cache import MOST_ENTRIES, Expiring
 from mailward_relay.pool import Pool
 from mailward_relay.route_settings import RouteSettings
 from mailward_relay.unreachable import Unreachable, period_s

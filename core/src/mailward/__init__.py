@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mailward.hooks.context import Context
     from mailward.hooks.conversation import Capture, ContentDetail, ConversationLog, Fault, FaultFilter, Recorder
     from mailward.hooks.desk import Desk
+    from mailward.hooks.expiring import Expiring
     from mailward.hooks.failure import OnFailure
     from mailward.hooks.markers import Place, hookimpl
     from mailward.hooks.ourselves import Ourselves, OwnAddresses
@@ -161,6 +162,7 @@ __all__ = [
     "Engine",
     "Envelope",
     "Event",
+    "Expiring",
     "Fault",
     "FaultFilter",
     "FileAccessFailed",
@@ -262,6 +264,7 @@ _HOMES = {
     "Fault": "mailward.hooks.conversation",
     "FaultFilter": "mailward.hooks.conversation",
     "Recorder": "mailward.hooks.conversation",
+    "Expiring": "mailward.hooks.expiring",
     "Place": "mailward.hooks.markers",
     "hookimpl": "mailward.hooks.markers",
     "OnFailure": "mailward.hooks.failure",

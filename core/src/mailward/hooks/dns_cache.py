@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
 from dns.name import Name
 from dns.rdataclass import RdataClass
 from dns.rdatatype import RdataType
 from dns.resolver import Answer, CacheBase
+
+from mailward.hooks.expiring import Expiring
 
 Key = tuple[Name, RdataType, RdataClass]
 
@@ -25,33 +26,20 @@ class DnsCache(CacheBase):
 
     def __init__(self, most_entries: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._most = most_entries
-        self._monotonic = monotonic
-        self._entries: OrderedDict[Key, tuple[float, Answer]] = OrderedDict()
+        self._answers: Expiring[Key, Answer] = Expiring(monotonic, most_entries)
 
     def get(self, key: Key) -> Answer | None:
         """The answer to a question; None where there is none or its time is over."""
         with self.lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                return None
-            if entry[0] <= self._monotonic():
-                del self._entries[key]
-                return None
-            self._entries.move_to_end(key)
-            return entry[1]
+            return self._answers.get(key)
 
     def put(self, key: Key, value: Answer) -> None:
         """Keep an answer that has just come."""
-        ttl_s = min(float(value.chaining_result.minimum_ttl), MOST_S)
         with self.lock:
-            self._entries[key] = (self._monotonic() + ttl_s, value)
-            self._entries.move_to_end(key)
-            if len(self._entries) > self._most:
-                self._entries.popitem(last=False)
+            self._answers.put(key, value, min(float(value.chaining_result.minimum_ttl), MOST_S))
 
     def left_s(self, answer: Answer) -> float:
         """For how many seconds an answer holds; 0 where it is not kept."""
+        key = (answer.qname, answer.rdtype, answer.rdclass)
         with self.lock:
-            end, kept = self._entries.get((answer.qname, answer.rdtype, answer.rdclass), (0.0, None))
-        return max(0.0, end - self._monotonic()) if kept is answer else 0.0
+            return self._answers.left_s(key) if self._answers.get(key) is answer else 0.0

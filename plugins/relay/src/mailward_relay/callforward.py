@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from attrs import field, frozen
 
-from mailward import NULL, Address, NextHop, PeerError, Recipient, Sender
-from mailward_relay.cache import Expiring
+from mailward import NULL, Address, Expiring, NextHop, PeerError, Recipient, Sender
 from mailward_relay.commands import mail_command, rcpt_command, unsendable
 from mailward_relay.link import Link
 from mailward_relay.pool import Pool

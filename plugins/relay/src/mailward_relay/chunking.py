@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from mailward import NextHop
-from mailward_relay.cache import Expiring
+from mailward import Expiring, NextHop
 from mailward_relay.link import Link
 
 WITHOUT_S = 3600.0

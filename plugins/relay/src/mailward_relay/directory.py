@@ -13,8 +13,7 @@ from typing import Any
 
 from attrs import define, field
 
-from mailward import Address, PeerError
-from mailward_relay.cache import Expiring
+from mailward import Address, Expiring, PeerError
 from mailward_relay.recipient_settings import LdapSettings
 
 MOST_CONNECTIONS = 4

@@ -8,8 +8,7 @@ from operator import attrgetter
 
 from attrs import frozen
 
-from mailward import Clock, DnsFault, MailExchanger, NameNotFound, NextHop, NoRoute, Reply, Resolver
-from mailward_relay.cache import Expiring
+from mailward import Clock, DnsFault, Expiring, MailExchanger, NameNotFound, NextHop, NoRoute, Reply, Resolver
 from mailward_relay.manner import BY_MX, DANE, STS, Manner
 from mailward_relay.ours import Ours
 from mailward_relay.routes import literal_key

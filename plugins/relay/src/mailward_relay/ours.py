@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mailward import Ourselves, OwnAddresses, PeerError, Resolver
-from mailward_relay.cache import Expiring
+from mailward import Expiring, Ourselves, OwnAddresses, PeerError, Resolver
 from mailward_relay.hosts import Hosts, parse_network
 from mailward_relay.targets import is_name
 from mailward_relay.wire import LinkError

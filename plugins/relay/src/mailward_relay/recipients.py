@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from mailward import Address, Check, Clock, Masks, PeerError, Reply
-from mailward_relay.cache import Expiring
+from mailward import Address, Check, Clock, Expiring, Masks, PeerError, Reply
 from mailward_relay.directory import Directory
 from mailward_relay.recipient_settings import InDoubt, RecipientSettings
 

@@ -8,8 +8,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from mailward import DnsFault, NameNotFound, Resolver
-from mailward_relay.cache import Expiring
+from mailward import DnsFault, Expiring, NameNotFound, Resolver
 from mailward_relay.sts_policy import Known, Policy, PolicyError, PolicyFolder
 
 MAX_POLICY_BYTES = 65_536

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from mailward import Clock, NextHop, Reply
-from mailward_relay.cache import MOST_ENTRIES, Expiring
+from mailward import Clock, Expiring, NextHop, Reply
 from mailward_relay.wire import LinkError
 
 LEAST_S, MOST_S = 60.0, 64_800.0
 SHARE_OF_RETRY = 0.75
+MOST_PUT_OFF = 10_000
+"""Messages that are remembered for one host."""
 
 
 def period_s(wanted_s: float | None, first_retry_s: float) -> float:
@@ -81,5 +82,5 @@ class Unreachable:
 
     @staticmethod
     def _put_off(note: _Note, attempt: Attempt | None) -> None:
-        if attempt is not None and len(note.put_off) < MOST_ENTRIES:
+        if attempt is not None and len(note.put_off) < MOST_PUT_OFF:
             note.put_off[attempt.message_id] = attempt.number

@@ -31,6 +31,11 @@ class Expiring(Generic[K, V]):
         self._entries.move_to_end(key)
         return entry[1]
 
+    def left_s(self, key: K) -> float:
+        """For how many seconds ``key`` is kept yet; 0 where it is not."""
+        entry = self._entries.get(key)
+        return max(0.0, entry[0] - self._monotonic()) if entry is not None else 0.0
+
     def put(self, key: K, value: V, seconds: float) -> None:
         """Keep ``value`` for so many seconds from now."""
         self._entries[key] = (self._monotonic() + seconds, value)
