@@ -152,6 +152,12 @@ CASES: dict[str, Callable[[bytes], bytes]] = {
         b"Content-Transfer-Encoding: base64\r\n \r\n " + encoded(x).replace(b"\r\n", b"\r\n ") + b"\r\n\r\n"
     ),
     "fields after junk": lambda x: b"X: a\r\njunk\r\nmore\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(x),
+    "name of a field with a blank after it": lambda x: (
+        b"X: a\r\nContent-Transfer-Encoding\x0c: base64\r\n\r\n" + encoded(x)
+    ),
+    "multipart whose field has a blank after its name": lambda x: (
+        b"X: a\r\n" + MULTI.replace(b":", b"\xa0:", 1) + b"\r\n" + PARTS % x
+    ),
     "fields after blank lines": lambda x: b"\r\n\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(x),
     "type in quotes": lambda x: b'Content-Type: "multipart/mixed"; boundary=b\r\n\r\n' + PARTS % x,
 }

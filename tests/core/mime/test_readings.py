@@ -191,6 +191,16 @@ CASES = {
         "1~junk-skipped",
         "header_junk",
     ),
+    "name of a field with a blank after it": (
+        b"X: a\r\nContent-Transfer-Encoding\x0b: base64\r\n\r\n" + encoded(HIDDEN),
+        "1~trimmed",
+        "header_junk",
+    ),
+    "name of a field with a blank before it": (
+        b"X: a\r\n\xa0Content-Transfer-Encoding: base64\r\nY: b\r\n\r\n" + encoded(HIDDEN),
+        "1~trimmed",
+        "header_junk",
+    ),
     "body at junk": (b"X: a\r\n" + HIDDEN + b"\r\nY: b\r\n\r\nshown", "1~junk-ends", "header_junk"),
     "fields after blank lines": (
         b"\r\n\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(HIDDEN),

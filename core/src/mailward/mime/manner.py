@@ -69,6 +69,17 @@ BLANKS_END = Lines(
     before=LF.before,
 )
 """A line of blanks ends a header, as an empty line does."""
+BLANK_NAMES = Lines(
+    blank=LF.blank,
+    first=LF.first,
+    field=re.compile(
+        rb"^([\x0b\x0c\xa0]*+([!-9;-~]++)[ \t\x0b\x0c\xa0]*+:([^\n]*+(?>\n[ \t][^\n]*+)*+)(?:\n|\Z))", re.M
+    ),
+    ending=LF.ending,
+    rest=_LF_REST,
+    before=LF.before,
+)
+"""Blanks of any kind around the name of a field are no part of it."""
 LOOSE_DELIMITERS = Lines(
     blank=LF.blank,
     first=LF.first,
@@ -161,6 +172,7 @@ BLANKS = Manner("blanks", lines=BLANKS_END)
 LOOSE = Manner("loose", lines=LOOSE_DELIMITERS)
 CUT = Manner("cut", boundary=Pick.CUT, lines=LOOSE_DELIMITERS)
 JUNK_SKIPPED = Manner("junk-skipped", most_junk_lines=1 << 30)
+TRIMMED = Manner("trimmed", lines=BLANK_NAMES, most_junk_lines=1 << 30)
 JUNK_ENDS = Manner("junk-ends", most_junk_lines=0)
 LATE = Manner("late", late_header=True)
 OUTSIDE = Manner("outside")

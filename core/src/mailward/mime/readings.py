@@ -31,6 +31,11 @@ MOST_READINGS = 4
 _UNENCODED = frozenset(("message/rfc822", "message/news"))
 _PLACING = ("content-type", "content-transfer-encoding")
 _PLACING_FIELD = re.compile(rb"^content-(?:type|transfer-encoding)[ \t]*+:", re.I | re.M)
+_BLANK_NAME = re.compile(
+    rb"^(?:[\x0b\x0c\xa0]++content-(?:type|transfer-encoding)"
+    rb"|content-(?:type|transfer-encoding)[ \t]*+[\x0b\x0c\xa0])[ \t\x0b\x0c\xa0]*+:",
+    re.I | re.M,
+)
 _BLANK_LINES = re.compile(rb"(?>[ \t]*+\r?\n)*+")
 _FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _PICKS = (
@@ -116,14 +121,16 @@ def _of_damage(part: Part, multipart: bool) -> Iterator[Doubt]:
     headers, place = part.headers, part.place
     if "header_line" in headers.damage and not _opens_like_mbox(part):
         yield Doubt(manner.JUNK_ENDS, "header_junk", "a line that is no field: for some clients the header ends there")
+    data, stop = place.source.data, place.body
     if "header_end" in headers.damage:
-        data = place.source.data
         blank = manner.LF.blank.search(data, place.body, min(place.end, place.body + MIB))
         stop = blank.end() if blank is not None else place.body
         if not is_identity(part.encoding) or _PLACING_FIELD.search(data, place.body, stop):
             yield Doubt(
                 manner.JUNK_SKIPPED, "header_junk", "lines that are no fields: some clients look for more fields"
             )
+    if _BLANK_NAME.search(data, place.start, stop):
+        yield Doubt(manner.TRIMMED, "header_junk", "the name of a field with blanks that some clients take away")
 
 
 def _opens_like_mbox(part: Part) -> bool:
