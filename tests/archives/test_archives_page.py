@@ -23,6 +23,8 @@ UNREAD = {
     "application/x-zoo": "ZOO",
     "application/x-lrzip": "lrzip",
     "application/x-lzop": "lzop",
+    "application/x-zpaq": "ZPAQ",
+    "application/x-apple-archive": "Apple Archive",
     "application/vnd.ms-outlook-pst": "Outlook (`.pst`)",
     "application/x-outlook-express": "Express (`.dbx`)",
 }

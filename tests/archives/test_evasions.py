@@ -191,6 +191,13 @@ PAGES_WITH_FILES: dict[str, bytes] = {
     "a string in an attribute": b"<a onclick='x=atob(&quot;" + TEXT + b"&quot;)'>",
     "a list of numbers": b"<script>x=[" + b", ".join(b"%d" % byte for byte in VIRUS) + b"]</script>",
     "a list of hexadecimal numbers": b"<script>x=[" + b",".join(b"0x%x" % byte for byte in VIRUS) + b"]</script>",
+    "a string backwards": b"<script>x='" + TEXT[::-1] + b"'</script>",
+    "hexadecimal digits": b"<script>x='" + VIRUS.hex().encode() + b"'</script>",
+    "hexadecimal digits backwards": b"<script>x='" + VIRUS.hex()[::-1].encode() + b"'</script>",
+    "hexadecimal digits in pieces": b"<script>x=['"
+    + b"','".join(VIRUS.hex()[at : at + 60].encode() for at in range(0, 2 * len(VIRUS), 60))
+    + b"'].join('')</script>",
+    "a string of Unicode codes": b"<script>x='" + b"".join(b"\\u00%02x" % byte for byte in VIRUS) + b"'</script>",
     "a string of codes": b"<script>x='" + b"".join(b"\\x%02x" % byte for byte in VIRUS) + b"'</script>",
 }
 CARDS: dict[str, tuple[str, bytes, str]] = {
@@ -316,6 +323,8 @@ def signed(content: bytes, zeros: int = 0) -> bytes:
 SMIME = "application/pkcs7-mime; smime-type=signed-data"
 INNER = mail("a.exe", VIRUS)
 SEALS: dict[str, tuple[str, bytes, str]] = {
+    "mail of Apple Mail": ("1.emlx", b"%-10d\n" % len(INNER) + INNER + b"<?xml version='1.0'?><plist/>", ""),
+    "mail of Apple Mail whose size is wrong": ("1.emlx", b"1\n" + INNER, "text/plain"),
     "RAR 5 with an alternate stream": ("a.rar", rar5((2, b"a.txt", b"hello"), (3, b"a.exe", VIRUS)), ""),
     "RAR 3 with an alternate stream": ("a.rar", rar3(VIRUS), ""),
     "OpenPGP, not packed": ("a.gpg", literal(VIRUS), ""),

@@ -200,6 +200,15 @@ def test_compressions_of_libarchive(packed: Any, opened: Any, output: str, filte
         b"ZOO 2.10",
         b"LRZI\x00",
         b"\x89LZO\x00\r\n\x1a\n",
+        b"RE~^",
+        b"AA01\x20\x00TYP1D",
+        b"YAA1\x20\x00TYP1D",
+        b"pbze\x00",
+        b"7kSt\xa0\x31\x83\xd3",
+        b"sqsh",
+        b"\x45\x3d\xcd\x28",
+        b"\xebv\x90EXFAT   ",
+        b"\x00\x00\x00ReFS\x00",
     ],
 )
 def test_containers_that_nobody_reads_here_are_never_clean(judged: Any, start: bytes) -> None:

@@ -206,6 +206,15 @@ def test_a_mail_among_the_members_gets_its_tree():
     assert mail.part("1/no-name/1").content == b"hi"
 
 
+def test_a_web_archive_among_the_members_is_one_by_any_of_its_names():
+    inner = b"Anything: at all\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nhi\n--b--\n"
+    mail = Message.from_bytes(b"A: b\r\n\r\nx")
+    names = [("a.MHT", ()), ("a.txt", ("a.mhtml",)), ("b.txt", ("b.eml",))]
+    members = [Member(name, [inner], other_names=others) for name, others in names]
+    mail.add_members(mail.root, [*members, Member("plain.txt", [inner]), Member("c.mht", [b"<html>no mail</html>"])])
+    assert [part.path for part in mail.walk() if part.content == b"hi"] == ["1/a.MHT/1", "1/a.txt/1", "1/b.txt/1"]
+
+
 def test_uuencode_in_a_member_is_found():
     text = b"hello\nbegin 644 x.exe\n" + binascii.b2a_uu(b"MZ!") + b"`\nend\n"
     mail = Message.from_bytes(b"A: b\r\n\r\nx")

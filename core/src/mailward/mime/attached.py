@@ -26,6 +26,13 @@ def looks_like_mail(part: Part) -> bool:
     return _FIRST_FIELD.match(head) is not None or detect(head) == "message/rfc822"
 
 
+def member_is_mail(member: Part) -> bool:
+    """Whether a member of a container is a mail or a web archive, by its content, or by its name and how it begins."""
+    if member.is_named(_MAIL) or member.detected_type == "message/rfc822":
+        return True
+    return member.is_named(_WEB_ARCHIVES) and _FIRST_FIELD.match(member.head(HEAD_BYTES)) is not None
+
+
 def may_hold_blocks(part: Part) -> bool:
     """Whether uuencode blocks are looked for: in texts, in what holds no parts after all, in files named so."""
     kind = part.declared_type

@@ -46,6 +46,8 @@ CONTAINER_TYPES = frozenset(
         "application/x-ntfs-image",
         "application/x-disk-image",
         "application/x-apple-diskimage",
+        "application/x-apple-archive",
+        "application/x-zpaq",
         "application/x-xar",
         "application/x-squashfs",
         "application/vnd.symbian.install",

@@ -21,6 +21,14 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "application/gzip"),
     (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
     (b"Rar!\x1a\x07", "application/vnd.rar"),
+    (b"RE~^", "application/vnd.rar"),  # before version 1.50
+    (b"pbze\x00", "application/x-apple-archive"),
+    (b"pbzx\x00", "application/x-apple-archive"),
+    (b"pbzz\x00", "application/x-apple-archive"),
+    (b"pbz4\x00", "application/x-apple-archive"),
+    (b"pbzb\x00", "application/x-apple-archive"),
+    (b"pbz-\x00", "application/x-apple-archive"),
+    (b"7kSt\xa0\x31\x83\xd3", "application/x-zpaq"),
     (b"BZh", "application/x-bzip2"),
     (b"\xfd7zXZ\x00", "application/x-xz"),
     (b"\x28\xb5\x2f\xfd", "application/zstd"),
@@ -58,6 +66,8 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"vhdxfile", "application/x-vhdx"),
     (b"xar!\x00", "application/x-xar"),
     (b"hsqs", "application/x-squashfs"),
+    (b"sqsh\x00", "application/x-squashfs"),
+    (b"\x45\x3d\xcd\x28", "application/x-disk-image"),
     (_KOLY, APPLE_IMAGE),
     (b"encrcdsa", APPLE_IMAGE),
     (b"sprs\x00\x00\x00\x03", APPLE_IMAGE),
@@ -65,6 +75,8 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"KDMV", "application/x-vmdk"),
     (b"QFI\xfb\x00\x00\x00", "application/x-qcow"),
     (b"\xebR\x90NTFS    ", "application/x-ntfs-image"),
+    (b"\xebv\x90EXFAT   \x00", "application/x-disk-image"),
+    (b"\x00\x00\x00ReFS\x00", "application/x-disk-image"),
     (b"\x00\x05\x16\x00", "application/applefile"),
     (b"{\\rt", "application/rtf"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -118,6 +130,7 @@ _MULTIPART = re.compile(rb"(?:\A|\n)Content-Type:\s*+multipart/", re.I)
 _MBOX = re.compile(rb"From [^\r\n]+\r?\n(?:>?[!-9;-~]+:)")
 _BINARY = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]")
 _PDF_WITHIN = 1024
+_APPLE_ARCHIVE = re.compile(rb"(?:AA01|YAA1).[\x00-\x1f][A-Z]{3}", re.S)
 _BLOCK_BYTES = 512
 _CHECKSUM = re.compile(rb" *+0*+([0-7]{1,7})[ \0]")
 _CHECKSUM_STARTS = frozenset((b" ", *(b"%d" % digit for digit in range(8))))
@@ -154,6 +167,8 @@ def detect(head: bytes) -> str:
     for signature, kind in _BY_FIRST.get(head[0], ()):
         if head.startswith(signature):
             return kind
+    if _APPLE_ARCHIVE.match(head):
+        return "application/x-apple-archive"
     # The first element is the type, behind a length that may have any number of leading zeros (X.690 8.1.3.5).
     inside = head[_behind_length(head) :] if head[0] == 0x30 else b""
     if inside.startswith(_COMPRESSED_DATA):

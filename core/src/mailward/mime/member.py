@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
+from mailward.mime.attached import member_is_mail
 from mailward.mime.content import Place
 from mailward.mime.errors import MemberError
 from mailward.mime.ledger import KEPT_PART_BYTES, Ledger
@@ -99,7 +100,7 @@ class Intake:
             child.opaque = True
             return
         child.place = Place(source, source.start, source.start, source.end, source.end)
-        if child.filename.lower().endswith(".eml") or child.detected_type == "message/rfc822":
+        if member_is_mail(child):
             self._tree.grow(source, source.start, source.end, child)
         elif not child.detected_type and _may_be_uuencoded(child):
             self._tree.find_blocks(child)

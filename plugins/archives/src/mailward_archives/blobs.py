@@ -36,8 +36,10 @@ _LITERAL = re.compile(rb"[\"'`]([A-Za-z0-9+/_=\s-]++)(?=[\"'`])")
 _BETWEEN_TAGS = re.compile(rb">([A-Za-z0-9+/\s]{512,}+={0,2}+\s{0,80}+)(?=<)")
 _NUMBER = rb"(?:0x[0-9a-f]{1,2}|\d{1,3})"
 _NUMBERS = re.compile(_NUMBER + rb"(?>\s{0,20}+,\s{0,20}+" + _NUMBER + rb"){15,}+", re.I)
-_CODES = re.compile(rb"(?>(?:\\x|%)[0-9a-f]{2}){16,}+", re.I)
-_DIGITS = re.compile(rb"[0-9a-f]{2}", re.I)
+_CODES = re.compile(rb"(?>(?:\\x|%|\\u00)[0-9a-f]{2}){16,}+", re.I)
+_DIGITS = re.compile(rb"(?:\\x|%|\\u00)([0-9a-f]{2})", re.I)
+_HEX = re.compile(rb"[0-9a-f]++", re.I)
+_HEAD_DIGITS = 32
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]++")
 _SMALLEST_PIECE = 16
 _SMALLEST_STRING = 512
@@ -148,7 +150,17 @@ def literals(data: Data) -> Iterator[Blob]:
 
 def _joined(pieces: list[bytes], size: int) -> Iterator[Blob]:
     if size >= _SMALLEST_STRING:
-        yield Blob("", decoded(b"".join(pieces)))
+        text = b"".join(pieces)
+        yield Blob("", decoded(text))
+        for way, other in ((decoded, text[::-1]), (_from_hex, text), (_from_hex, text[::-1])):
+            # Only what begins as a file does: any text can be read so.
+            if extension(way(other[:_HEAD_DIGITS])):
+                yield Blob("", way(other))
+
+
+def _from_hex(text: bytes) -> bytes:
+    """What hexadecimal digits stand for; nothing where there is another character."""
+    return bytes.fromhex(text[: len(text) // 2 * 2].decode("ascii")) if _HEX.fullmatch(text) else b""
 
 
 def lists(data: Data) -> Iterator[Blob]:

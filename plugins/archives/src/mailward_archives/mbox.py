@@ -1,4 +1,4 @@
-"""Mail bases (RFC 4155) and mails that no header announced: each message is a member ``N.eml``."""
+"""Mail bases (RFC 4155), mails that no header announced and those of Apple Mail: each is a member ``N.eml``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from mailward_archives.buffer import Data, data_of, pieces
 _SEPARATOR = re.compile(rb"^From [^\r\n]{0,998}\r?\n", re.M)
 _FIELD = re.compile(rb"[!-9;-~]{1,76}:")
 _BEFORE = re.compile(rb"(?:\xef\xbb\xbf)?(?>[ \t]*+\r?\n)*+")
+_APPLE_NAME = ".emlx"
+_SIZE_LINE = re.compile(rb"\s*+\d{1,20}[ \t]*+\r?\n")
+_SIZE_LINE_BYTES = 256
 _QUOTED_ENDINGS = (b"\n\n", b"\n\r\n")
 
 
@@ -26,6 +29,20 @@ def read_mail(part: Part) -> Iterator[Member | Finding] | None:
     if part.declared_type.startswith("text/") and not part.filename:
         return None
     return read_mbox(part)
+
+
+def read_emlx(part: Part) -> Iterator[Member] | None:
+    """The mail in a file of Apple Mail: a line with its size, the mail, and a property list; None for other content."""
+    if not part.is_named(_APPLE_NAME):
+        return None
+    match = _SIZE_LINE.match(part.head(_SIZE_LINE_BYTES))
+    return None if match is None else _sized(part, match.end())
+
+
+def _sized(part: Part, start: int) -> Iterator[Member]:
+    # To the end: what stands behind the size that is stated may be shown too.
+    with data_of(part) as data:
+        yield Member("1.eml", pieces(data, start, len(data)))
 
 
 def messages(data: Data) -> Iterator[tuple[int, int]]:

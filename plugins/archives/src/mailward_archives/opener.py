@@ -12,6 +12,7 @@ from mailward_archives import cms, iso, office, pdf, pgp, sevenzip
 from mailward_archives.content import unopened
 from mailward_archives.dmg import APPLE_TYPE
 from mailward_archives.hidden import read_hidden
+from mailward_archives.mbox import read_emlx
 from mailward_archives.settings import ArchivesSettings
 from mailward_archives.table import BY_TYPE, FORMATS, Format
 from mailward_archives.text import read_text
@@ -79,6 +80,8 @@ class Opener:
             yield cms.read_declared(part)
         if self.settings.reads("pgp") and pgp.is_pgp(part):
             yield pgp.read_pgp(part)
+        if self.settings.reads("mbox"):
+            yield read_emlx(part)
         yield read_text(part, self.settings)
         if self.settings.reads("hidden") and (kind not in _HOLDERS or part.is_named(_OPENED_ANYWHERE)):
             yield read_hidden(part)
