@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, between, setting
     from mailward.hooks.tally import Tally
     from mailward.hooks.template import Template
+    from mailward.hooks.words import WORDS, About
     from mailward.mime import (
         CONTAINER_TYPES,
         Limits,
@@ -126,6 +127,8 @@ __version__ = "0.1.0"
 __all__ = [
     "CONTAINER_TYPES",
     "NULL",
+    "WORDS",
+    "About",
     "Action",
     "AddHeader",
     "Address",
@@ -284,6 +287,8 @@ _HOMES = {
     "setting": "mailward.hooks.settings",
     "Tally": "mailward.hooks.tally",
     "Template": "mailward.hooks.template",
+    "WORDS": "mailward.hooks.words",
+    "About": "mailward.hooks.words",
     "CONTAINER_TYPES": "mailward.mime",
     "Limits": "mailward.mime",
     "Member": "mailward.mime",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from attrs import field, frozen
 
@@ -68,6 +69,12 @@ class Template:
         names, fill = _compiled(translate(self.source)) if self.source else (frozenset[str](), _empty)
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "_fill", fill)
+
+    @classmethod
+    @lru_cache(maxsize=256)
+    def of(cls, source: str) -> Template:
+        """The template with this text, compiled once: for texts that stand in actions."""
+        return cls(source)
 
     def render(self, **names: object) -> str:
         """The text with ``names`` filled in; a name that is not given renders empty."""

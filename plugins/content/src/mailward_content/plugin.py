@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from mailward import (
+    About,
     Action,
     Decision,
     Deliver,
@@ -21,6 +22,7 @@ from mailward import (
     Scan,
     Sender,
     Session,
+    Template,
     edits_of,
     hookimpl,
     printable,
@@ -32,7 +34,7 @@ from mailward_content.rule import Hit, Rule
 from mailward_content.settings import ContentSettings
 from mailward_content.size import Size
 from mailward_content.unopened import Unopened
-from mailward_content.words import Told, filled, own_text
+from mailward_content.words import Told, filled
 
 
 class ContentFilter(Plugin):
@@ -119,7 +121,7 @@ class ContentFilter(Plugin):
         """The action of the hit, the text of its placeholder filled in."""
         if not isinstance(hit.action, Placeholder):
             return hit.action
-        template = own_text(hit.action.text) if hit.action.text else hit.text
+        template = Template.of(hit.action.text) if hit.action.text else hit.text
         part = message.part(hit.part) if hit.part else None
-        told = Told(hit, message, part, scan, self.context.hostname, self.context.clock.time())
-        return Placeholder(text=filled(template, told))
+        about = About(message, part, scan, self.context.hostname, self.context.clock.time())
+        return Placeholder(text=filled(template, Told(hit, about)))
