@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import define, field
 
 from mailward import (
+    About,
     AppendText,
     Context,
     Decision,
@@ -26,6 +27,7 @@ from mailward import (
     Placeholder,
     ReplaceContent,
     ReplacePart,
+    Scan,
     printable,
 )
 from mailward_antivirus.alerts import Alerts
@@ -36,6 +38,7 @@ from mailward_antivirus.outbreak import Window
 from mailward_antivirus.rules import Central, Named
 from mailward_antivirus.settings import AntivirusSettings
 from mailward_antivirus.statuses import named, statuses, telling
+from mailward_antivirus.words import Told, filled
 
 _REPAIRED = "was repaired"
 _REMOVED = "was removed"
@@ -72,9 +75,10 @@ class Aftermath:
         return Forwarder(self.spool, target, self.alerts)
 
     def decide(
-        self, message: Message, findings: Sequence[Finding], decided: Sequence[Decision], envelope: Envelope
+        self, message: Message, findings: Sequence[Finding], decided: Sequence[Decision], scan: Scan
     ) -> Iterator[Decision]:
         """The decisions on the whole; ``decided`` are those on single parts."""
+        envelope = scan.envelope
         done = dict(_done(findings, decided, self.context.name))
         repaired = [path for path, word in done.items() if word == _REPAIRED]
         concerned = telling(findings, self.context.name)
@@ -83,7 +87,7 @@ class Aftermath:
         own = [one for one in concerned if one.plugin == self.context.name]
         infected = [one for one in own if one.kind is Kind.INFECTED]
         yield from self._block(own, found)
-        yield from self._tell(message, infected, done)
+        yield from self._tell(message, infected, done, scan)
         if self.context.shadow:
             return  # decisions are recorded as what would have been, and nothing else is done
         yield from self._keep(message, envelope, found, concerned)
@@ -148,21 +152,19 @@ class Aftermath:
                 ("recipients", ", ".join(map(str, self.settings.outbreak_recipients))),
             )
 
-    def _tell(self, message: Message, infected: Sequence[Finding], done: dict[str, str]) -> Iterator[Decision]:
+    def _tell(
+        self, message: Message, infected: Sequence[Finding], done: dict[str, str], scan: Scan
+    ) -> Iterator[Decision]:
         """SMS-AV-03: words in the body about what was taken out or repaired."""
         if not self.settings.tell_in_body:
             return
-        texts = [
-            self.settings.body_text.render(
-                filename=printable(message.part(one.part).filename),
-                virus=printable(one.name),
-                part=printable(one.part),
-                done=done[one.part],
-                hostname=self.context.hostname,
-            )
-            for one in infected
-            if one.part in done and one.part != message.root.path
-        ]
+        now = self.context.clock.time()
+        texts = []
+        for one in infected:
+            if one.part in done and one.part != message.root.path:
+                about = About(message, message.part(one.part), scan, self.context.hostname, now)
+                told = Told(about, one.kind, one.name, str(one.action or ""), done[one.part])
+                texts.append(filled(self.settings.body_text, told))
         if texts:
             edit = AppendText("\n".join(dict.fromkeys(text.rstrip("\n") for text in texts)) + "\n")
             yield Decision(Deliver(), (edit,), tuple(infected), reason="told in the body")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from mailward import (
+    About,
     Action,
     Check,
     Decision,
@@ -33,6 +34,7 @@ from mailward_antivirus.selection import Selection
 from mailward_antivirus.settings import AntivirusSettings
 from mailward_antivirus.statuses import telling
 from mailward_antivirus.supply import Supply
+from mailward_antivirus.words import Told
 
 if TYPE_CHECKING:
     import click
@@ -112,7 +114,7 @@ class Antivirus(Plugin):
         filtered = scan.filtered
         parts = (part for part in message.walk() if part.path not in filtered)
         hits = await scan_all(equipment.engines, parts, self._selection, self.supply.cache)
-        found = [finding for hit in hits for finding in self._findings(hit)] if hits else []
+        found = [finding for hit in hits for finding in self._findings(hit, message, scan)] if hits else []
         if self.supply.problem:
             action = self.settings.on_unavailable
             detail = self.supply.problem
@@ -125,17 +127,17 @@ class Antivirus(Plugin):
         if not telling(findings, self.name):
             return []
         decided = [
-            await self._repair(finding, message.part(finding.part))
+            await self._repair(finding, message, scan)
             for finding in findings
             if finding.plugin == self.name and finding.kind in _TO_REPAIR and finding.action is None
         ]
-        return [*decided, *self._aftermath.decide(message, findings, decided, scan.envelope)]
+        return [*decided, *self._aftermath.decide(message, findings, decided, scan)]
 
     @property
     def _workshop(self) -> Workshop:
         return Workshop(self.supply.equipment.engines, self.supply.equipment.repairers)
 
-    def _findings(self, hit: Hit) -> Iterator[Finding]:
+    def _findings(self, hit: Hit, message: Message, scan: Scan) -> Iterator[Finding]:
         report, part = hit.report, hit.part
         for trait in report.traits:
             yield self.finding(
@@ -154,20 +156,23 @@ class Antivirus(Plugin):
                 file = printable(part.filename) or "no name"
                 action, detail = at_root(self.settings.on_mass_mailer, part), f"mass mailer: {mask}, file: {file}"
         # A repair needs the content, which no finding carries: `disposition` decides it.
-        given = None if isinstance(action, Repair) else self._worded(action, report.name, kind, part)
+        told = self._told(message, part, scan, kind, report.name)
+        given = None if isinstance(action, Repair) else with_text(action, self.settings, told)
         yield self.finding(
             hit.engine, part, kind=kind, name=report.name, score=report.score, detail=detail, action=given
         )
 
-    def _worded(self, action: Action, name: str, kind: Kind, part: Part) -> Action:
-        return with_text(action, self.settings, name, kind, part, self.context.hostname)
+    def _told(self, message: Message, part: Part, scan: Scan, kind: Kind, name: str) -> Told:
+        return Told(About(message, part, scan, self.context.hostname, self.context.clock.time()), kind, name)
 
-    async def _repair(self, finding: Finding, part: Part) -> Decision:
+    async def _repair(self, finding: Finding, message: Message, scan: Scan) -> Decision:
         """The decision for one repairable part; where the repair comes to nothing, the next action of the chain."""
+        part = message.part(finding.part)
         treatment = await self._workshop.repair(part, finding.kind, finding.rule, finding.name)
         if treatment.content is not None:
             edit = ReplaceContent(part.path, treatment.content)
             return Decision(Repair(), (edit,), (finding,), reason=f"{finding.name} repaired: {treatment.detail}")
-        action = self._worded(at_root(unrepaired(self.settings, part), part), finding.name, finding.kind, part)
+        told = self._told(message, part, scan, finding.kind, finding.name)
+        action = with_text(at_root(unrepaired(self.settings, part), part), self.settings, told)
         reason = f"{finding.name} could not be repaired: {treatment.detail}".removesuffix(": ")
         return Decision(action, edits_of(action, part.path), (finding,), reason=reason)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailward import Action, Defer, Drop, Kind, Part, Placeholder, Reject, Repair, Template, printable
+from attrs import evolve
+
+from mailward import Action, Defer, Drop, Kind, Part, Placeholder, Reject, Repair, Template
 from mailward_antivirus.report import Fault, Report, ScanStatus
 from mailward_antivirus.settings import AntivirusSettings
+from mailward_antivirus.words import Told, filled
 
 KINDS: dict[ScanStatus, Kind] = {
     ScanStatus.CLEAR: Kind.NOTE,
@@ -18,14 +21,6 @@ KINDS: dict[ScanStatus, Kind] = {
     ScanStatus.FILTERED: Kind.FILTERED,
 }
 """The kind of the finding that a report becomes."""
-
-_REASONS: dict[Kind, str] = {
-    Kind.INFECTED: "it contained a virus",
-    Kind.SUSPICIOUS: "it may contain a virus",
-    Kind.ENCRYPTED: "it is encrypted and could not be checked for viruses",
-    Kind.UNCHECKED: "it could not be checked for viruses",
-    Kind.FILTERED: "it is not checked for viruses",
-}
 
 
 def remedy(settings: AntivirusSettings, report: Report, part: Part, *, can_repair: bool) -> Action:
@@ -69,16 +64,9 @@ def at_root(action: Action, part: Part) -> Action:
     return action if isinstance(action, (Reject, Defer)) else Drop()
 
 
-def with_text(action: Action, settings: AntivirusSettings, name: str, kind: Kind, part: Part, hostname: str) -> Action:
-    """The action with the text of its placeholder rendered (SAV-AV-05); other actions as they are."""
+def with_text(action: Action, settings: AntivirusSettings, told: Told) -> Action:
+    """The action with the text of its placeholder filled in (SAV-AV-05, KAV-ACT-02); other actions as they are."""
     if not isinstance(action, Placeholder):
         return action
-    template = Template(action.text) if action.text else settings.replacement
-    text = template.render(
-        filename=printable(part.filename or ""),
-        virus=printable(name),
-        reason=_REASONS[kind],
-        part=printable(part.path),
-        hostname=hostname,
-    )
-    return Placeholder(text=text)
+    template = Template.of(action.text) if action.text else settings.replacement
+    return Placeholder(text=filled(template, evolve(told, action=str(action))))
