@@ -181,6 +181,9 @@ SAMPLES: dict[str, Sample] = {
     "xlm_starts": Sample("a.xlsm", ooxml({"xl/workbook.xml": NAMED})),
     "xlm_runs": Sample("a.xlsm", ooxml({"xl/macrosheets/sheet1.xml": XLM % b"EXEC(1)"})),
     "dde": Sample("a.csv", b'a,b\n=cmd|"/c calc"!A1,2\n'),
+    "action_runs": Sample(
+        "a.pptx", ooxml({"ppt/slides/slide1.xml": XML + b'<a:hlinkMouseOver r:id="r1" action="ppaction://program"/>'})
+    ),
     "external_template": Sample(
         "a.docx", ooxml({"word/_rels/settings.xml.rels": relationship("attachedTemplate", "https://host/a.dotm")})
     ),

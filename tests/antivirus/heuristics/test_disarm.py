@@ -32,7 +32,7 @@ from .samples import SAMPLES, XLM, XML, carrying, ooxml, pe, relationship
 
 ACTING = (
     *("pdf_script", "pdf_launch", "pdf_embeds", "pdf_program", "pdf_submits", "rtf_object", "rtf_object_starts"),
-    *("external_template", "external_object", "external_moniker", "embedded_program", "equation"),
+    *("action_runs", "external_template", "external_object", "external_moniker", "embedded_program", "equation"),
     *("xlm_macro", "xlm_runs", "html_script", "html_hides", "html_smuggles", "html_redirects"),
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from attrs import evolve
 
 from mailward import Message, unpack_zip
+from mailward_antivirus.disarm.disarm import disarm
 from mailward_antivirus.disarm.emptyole import EMPTY_OLE
 from mailward_antivirus.heuristics import html
 from mailward_antivirus.heuristics.assess import Heuristics
@@ -24,7 +27,7 @@ from mailward_antivirus.heuristics.weights import THRESHOLDS, TRAITS
 
 from .conftest import Look, attached, opened
 from .rtf_samples import ACTING, HARMLESS, document
-from .samples import SAMPLES, XLM, XML, elf, lnk, locked_zip, macros, ooxml, pe, zipped
+from .samples import SAMPLES, XLM, XML, elf, lnk, locked_zip, macros, ooxml, pe, relationship, zipped
 
 ELSEWHERE = {"not_all_read", "xlm_hidden", "activex", "disk_image_packed", "disk_image_program"}
 """Traits of which tests of their own have the samples: they need more than one small attachment."""
@@ -130,6 +133,49 @@ def test_files_of_such_a_kind_that_lead_nowhere_are_not(name: str, look: Look):
     found = look(name, ONLY_NAMES[name], level=Level.MEDIUM)
     assert {trait.rule for trait in found.traits} == {"launcher"}
     assert not found.suspicious
+
+
+@pytest.mark.parametrize("types", ["[content_types].xml", "[CONTENT_TYPES].XML"])
+def test_a_document_is_one_whatever_stands_before_its_types_and_however_they_are_written(types: str, look: Look):
+    template = relationship("attachedTemplate", "https://host/a.dotm")
+    members = {f"{n}.txt": b"x" for n in range(60)} | {types: XML, "word/_rels/settings.xml.rels": template}
+    found = look("a.docx", zipped(members | {"word/activeX/activeX1.xml": XML + b"<ax:ocx/>"}))
+    assert "external_template" in {trait.rule for trait in found.traits}
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "rule"),
+    [
+        ("image", "file://host/share/a.png", "external_object"),
+        ("image", "\\\\host\\share\\a.png", "external_object"),
+        ("aFChunk", "https://host/a.html", "external_object"),
+        ("image", "https://host/a.png", ""),
+        ("image", "file:///C:/pictures/a.png", ""),
+        ("hyperlink", "https://host/", ""),
+    ],
+)
+def test_what_office_loads_from_another_host_is_told_and_taken_out(kind: str, target: str, rule: str, look: Look):
+    content = ooxml({"word/_rels/document.xml.rels": relationship(kind, target)})
+    assert look.rules("a.docx", content) == ({rule} if rule else set())
+    disarmed = disarm(look.part("a.docx", content))
+    assert look.rules("a.docx", disarmed.content) == set()
+    assert (target.encode() in zipfile.ZipFile(io.BytesIO(disarmed.content)).read("word/_rels/document.xml.rels")) == (
+        (not rule and kind != "image") or target.startswith("https://host/a.png")
+    )
+
+
+def test_macros_named_in_the_ribbon_may_lie_on_another_host(look: Look):
+    ribbon = XML + b"<customUI xmlns='x' onLoad='https://host/a.dotm!run'/>"
+    assert look.rules("a.docx", ooxml({"customUI/customUI.xml": ribbon})) == {"external_template"}
+
+
+def test_macros_in_documents_of_one_xml_file_and_in_other_languages_are_found(look: Look):
+    event = b'<script:event-listener script:event-name="dom:load" xlink:href="vnd.sun.star.script:a"/>'
+    flat = XML + b"<office:document><ooo:source-code>Shell(&quot;cmd&quot;)</ooo:source-code>" + event
+    assert look.rules("a.fodt", flat) == {"macro", "macro_runs", "macro_starts"}
+    assert look.rules("a.xml", flat) == {"macro", "macro_runs", "macro_starts"}
+    members = {"mimetype": b"x", "Scripts/python/a.py": b"import os; os.system('id')", "content.xml": XML + event}
+    assert look.rules("a.odt", zipped(members)) == {"macro", "macro_runs", "macro_starts"}
 
 
 SMUGGLING = b"URL.createObjectURL(new Blob([atob('" + b"QUJD" * 300 + b"')]))"

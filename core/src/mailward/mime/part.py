@@ -43,6 +43,7 @@ class Part(Payload):
 
     __slots__ = (
         "_detected",
+        "_members",
         "_names",
         "_text",
         "children",
@@ -85,6 +86,7 @@ class Part(Payload):
         self.division: Division | None = None
         self.delimiter: tuple[int, int] | None = None
         self._detected: str | None = None
+        self._members: tuple[int, frozenset[str]] | None = None
         self._names: tuple[Name, ...] | None = None
         self._text: str | None = None
 
@@ -137,6 +139,13 @@ class Part(Payload):
     def is_named(self, suffixes: str | tuple[str, ...]) -> bool:
         """Whether any of `names` ends so, whatever its case; ``suffixes`` in lower case, as ``.exe``."""
         return any(name.text.lower().endswith(suffixes) for name in self.names)
+
+    def has_member(self, *names: str) -> bool:
+        """Whether one of the `children` has one of these names (in lower case), whatever its case."""
+        if self._members is None or self._members[0] != len(self.children):
+            known = frozenset(name.text.lower() for child in self.children for name in child.names)
+            self._members = len(self.children), known
+        return not self._members[1].isdisjoint(names)
 
     @property
     def _disposition(self) -> Parameters:

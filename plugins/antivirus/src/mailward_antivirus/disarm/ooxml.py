@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from mailward_antivirus.disarm.emptyole import EMPTY_OLE
 from mailward_antivirus.disarm.fields import without_dde
 from mailward_antivirus.disarm.outcome import CannotDisarm, Disarmed
+from mailward_antivirus.heuristics.office_xml import is_loaded
 from mailward_antivirus.heuristics.relationships import is_markup, is_wide, relationships
 
 MAX_MEMBERS = 10_000
@@ -39,7 +40,8 @@ _RELATIONSHIP = re.compile(rb"<Relationship\b[^>]{1,4000}>(?:\s*</Relationship>)
 _TARGET = re.compile(rb'(\bTarget\s*=\s*)(?:"([^"]*)"|\'([^\']*)\')')
 _TYPE = re.compile(rb"\bType\s*=\s*[\"']([^\"']*)[\"']")
 _EXTERNAL = re.compile(rb"\bTargetMode\s*=\s*[\"']External[\"']", re.I)
-_LOADS = re.compile(rb"/(?:attachedTemplate|oleObject|frame|subDocument|externalLinkPath)\Z", re.I)
+_ACTION = re.compile(rb"(\baction\s*=\s*[\"']ppaction://)(?:program|ole)\b", re.I)
+_CONTENT_TYPES = "[content_types].xml"
 _OVERRIDE = re.compile(rb"<Override\b[^>]{1,2000}>(?:\s*</Override>)?", re.I)
 _PART_NAME = re.compile(rb"\bPartName\s*=\s*[\"']([^\"']*)[\"']")
 _RUNS_BY_ITSELF = re.compile(rb"<definedName\b[^>]{0,400}_xlnm\.Auto_[^>]{0,400}>[^<]{0,8192}</definedName>", re.I)
@@ -54,7 +56,7 @@ def disarm_ooxml(content: bytes) -> Disarmed:
         with zipfile.ZipFile(io.BytesIO(content)) as document:
             members = _read(document)
             names = {info.filename for info, _ in members}
-            if "[Content_Types].xml" not in names:
+            if _CONTENT_TYPES not in {name.lower() for name in names}:
                 raise CannotDisarm("not an Office document")
             kinds = _kinds(members)
             gone = {name for name in names if _MACROS.search(name) or kinds[name.lower()] & _MACRO_KINDS}
@@ -120,7 +122,7 @@ def _disarmed(name: str, data: bytes, kinds: set[str], gone: set[str], removed: 
         raise CannotDisarm("XML in UTF-16")
     if name.lower().endswith(".rels"):
         return _relationships(name, data, gone, removed)
-    if name == "[Content_Types].xml":
+    if name.lower() == _CONTENT_TYPES:
         return _OVERRIDE.sub(lambda one: b"" if _names_one_of(one[0], gone) else one[0], data)
     if kinds & _OBJECT_KINDS or (
         _EMPTIED.search(name) and not (is_markup(data[:64]) and name.lower().endswith(".xml"))
@@ -145,6 +147,9 @@ def _text(name: str, data: bytes, removed: dict[str, None]) -> bytes:
     if b"ddeLink" in data:
         removed["links that start programs (DDE)"] = None
         data = _DDE_LINK.sub(rb'\g<1>""', data)
+    if b"ppaction" in data and _ACTION.search(data):
+        removed["actions that start programs"] = None
+        data = _ACTION.sub(rb"\g<1>noaction", data)
     if b"instrText" in data or b"fldSimple" in data:
         data, found = without_dde(data)
         if found:
@@ -164,7 +169,7 @@ def _relationships(name: str, data: bytes, gone: set[str], removed: dict[str, No
             return one[0]
         where = (target[2] if target[2] is not None else target[3]).decode("utf-8", "replace")
         if _EXTERNAL.search(one[0]):
-            if not _LOADS.search(kind[1]):
+            if not is_loaded(kind[1].rpartition(b"/")[2].decode("utf-8", "replace").lower(), where.encode()):
                 return one[0]
             removed["links that load from elsewhere"] = None
             return one[0][: target.start()] + target[1] + b'"about:blank"' + one[0][target.end() :]
@@ -173,7 +178,7 @@ def _relationships(name: str, data: bytes, gone: set[str], removed: dict[str, No
     changed = _RELATIONSHIP.sub(change, data)
     # another reader has to agree that nothing is left
     if any(
-        one.outside and one.target != "about:blank" and _LOADS.search(f"/{one.kind}".encode())
+        one.outside and one.target != "about:blank" and is_loaded(one.kind.lower(), one.target.encode())
         for one in relationships(changed)
     ):
         raise CannotDisarm("links that load from elsewhere, written as Office does not write them")

@@ -13,7 +13,7 @@ from mailward_antivirus.heuristics.level import Level
 from mailward_antivirus.heuristics.trait import Trait
 from mailward_antivirus.heuristics.weights import THRESHOLDS, TRAITS
 
-_DOCUMENT_MEMBERS = frozenset({"[Content_Types].xml", "mimetype"})
+_DOCUMENT_MEMBERS = ("[content_types].xml", "mimetype")
 _DOCUMENT_TYPES = frozenset({"application/x-ole-storage", "application/rtf", "application/pdf"})
 _MEMBERS_LOOKED_AT = 50
 _BODIES = frozenset({"text/plain", "text/html"})
@@ -86,7 +86,7 @@ def is_document(part: Part) -> bool:
     """Whether a container is a document: OOXML or ODF by a member, or a file of the older kind, RTF or PDF."""
     if part.detected_type in _DOCUMENT_TYPES:
         return True
-    return any(child.filename in _DOCUMENT_MEMBERS for child in part.children[:_MEMBERS_LOOKED_AT])
+    return bool(part.children) and part.has_member(*_DOCUMENT_MEMBERS)
 
 
 def is_encrypted(part: Part) -> bool:

@@ -37,6 +37,7 @@ _BY_TYPE: dict[str, Inspector] = {
 _BY_SUFFIX: dict[str, Inspector] = {
     **dict.fromkeys(scripts.SCRIPT_SUFFIXES, scripts.inspect_script),
     **dict.fromkeys(("htm", "html", "shtml", "xhtml", "xht", "mht", "mhtml", "svg"), html.inspect_html),
+    **dict.fromkeys(("fodt", "fods", "fodp", "fodg"), office_xml.inspect_basic),
     **dict.fromkeys(("xml", "xsl", "xslt"), html.inspect_page_of_xml),
     **dict.fromkeys(launchers.LAUNCHER_SUFFIXES, launchers.inspect_launcher),
     **dict.fromkeys(("csv", "slk"), office_xml.inspect_table_text),
@@ -83,12 +84,15 @@ def _by_content(part: Part, named: bool) -> Iterator[Inspector]:
     elif kind == "application/xml":
         yield office_xml.inspect_office_xml
         yield html.inspect_page_of_xml
+        yield office_xml.inspect_basic
     elif not kind and part.head(16) == _ONE_NOTE:
         yield scripts.inspect_note
     if part.kind is PartKind.MEMBER:
         path = member_path(part)
         if "/embeddings/" in path:
             yield office_xml.inspect_embedded
+        if path.startswith("/scripts/"):
+            yield office_xml.inspect_odf_script
         if path.startswith("/basic/") or path == "/content.xml":
             yield office_xml.inspect_basic
         if path.startswith("/xl/") and path.endswith(".bin"):

@@ -62,6 +62,7 @@ TRAITS: Mapping[str, Weight] = {
     "xlm_runs": Weight(40, "an Excel 4 macro starts programs, calls the system or writes files"),
     "xlm_hidden": Weight(20, "the sheet with the macros is hidden"),
     "dde": Weight(70, "a field or formula that starts a program through DDE"),
+    "action_runs": Weight(70, "a slide starts a program when something on it is clicked or pointed at"),
     "external_template": Weight(60, "the document loads its template from another host"),
     "external_object": Weight(40, "the document loads an object from another host"),
     "external_moniker": Weight(100, "the link to the object is one that runs code (html:, script:, mhtml:)"),
