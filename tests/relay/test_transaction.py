@@ -290,3 +290,66 @@ def test_large_content_arrives_whole(make_relay: Any, send: Any, peer: Any) -> N
     (result,) = deliver(server, send, make_relay(), content)
     assert result.status == "delivered"
     assert server.messages == [content]
+
+
+def without_parameters(line: str) -> str:
+    return "555 5.5.4 what is that?" if "=" in line else "250 2.1.0 fine"
+
+
+@pytest.mark.parametrize(
+    ("extensions", "script"),
+    [
+        pytest.param(("SIZE", "DSN", "8BITMIME"), {}, id="one command at a time"),
+        pytest.param(
+            ("PIPELINING", "CHUNKING", "SIZE", "DSN", "8BITMIME"),
+            {"RCPT": ["503 5.5.1 no", "250 ok"], "BDAT": "503 5.5.1 no"},
+            id="all at once",
+        ),
+    ],
+)
+def test_a_peer_that_does_not_know_what_it_offers_gets_no_parameters(
+    make_relay: Any, send: Any, peer: Any, extensions: tuple[str, ...], script: Any
+) -> None:
+    async def run() -> None:
+        server = peer(extensions=extensions, script={"MAIL": without_parameters, **script})
+        async with server.listening():
+            relay = make_relay()
+            for _ in range(2):
+                (result,) = await send(relay, server.port)
+                assert (result.status, result.relayed) == ("delivered", True)
+            await relay.stop()
+        assert sum(line == "DATA" for line in server.commands) == 2
+        assert [line for line in server.commands if line.startswith("MAIL")] == [
+            "MAIL FROM:<a@sender.example> SIZE=28",
+            "MAIL FROM:<a@sender.example>",
+            "MAIL FROM:<a@sender.example>",
+        ]
+
+    asyncio.run(run())
+
+
+def picky(line: str) -> str:
+    return without_parameters(line) if "bob@" in line else "250 2.1.5 fine"
+
+
+@pytest.mark.parametrize(
+    ("script", "statuses", "messages"),
+    [
+        pytest.param({"RCPT": picky}, "delivered delivered", 2, id="one recipient's parameters"),
+        pytest.param({"RCPT": "555 5.5.4 never"}, "failed failed", 0, id="always: it is asked twice and no more"),
+        pytest.param({"MAIL": "555 5.5.4 never"}, "failed failed", 0, id="always, the sender"),
+        pytest.param(
+            {"RCPT": picky, "MAIL": ["250 ok", "close"]}, "delivered deferred", 1, id="lost after one has the message"
+        ),
+        pytest.param({"RCPT": picky, "MAIL": ["250 ok", "451 4.3.0 later"]}, "delivered deferred", 1, id="put off"),
+    ],
+)
+def test_only_those_whose_parameters_were_refused_are_tried_again(
+    make_relay: Any, send: Any, peer: Any, script: Any, statuses: str, messages: int
+) -> None:
+    server = peer(extensions=("SIZE", "DSN", "8BITMIME"), script=script)
+    notify = (("NOTIFY", "FAILURE"),)
+    to = [Recipient(Address.parse(f"{name}@rcpt.example"), notify) for name in ("ann", "bob")]
+    results = deliver(server, send, make_relay(), to=to)
+    assert " ".join(result.status for result in results) == statuses
+    assert len(server.messages) == messages

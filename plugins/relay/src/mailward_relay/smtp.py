@@ -17,6 +17,9 @@ from mailward_relay.transaction import ChunkRefusedError, Outcome, Transaction, 
 from mailward_relay.unreachable import Attempt
 from mailward_relay.wire import LinkError
 
+WITH_PARAMETERS = frozenset({"size", "8bitmime", "smtputf8", "dsn"})
+"""Extensions that add parameters to MAIL and RCPT (RFC 1870, RFC 6152, RFC 6531, RFC 3461)."""
+
 
 class SmtpTransport:
     """Delivers to SMTP and LMTP servers over kept connections."""
@@ -87,25 +90,55 @@ class SmtpTransport:
     async def _transact(self, delivery: Delivery, recipients: tuple[Recipient, ...], *, fresh: bool) -> list[Outcome]:
         attempt = Attempt(delivery.message.id, delivery.message.attempts)
         async with self._pool.lease(delivery.next_hop, fresh=fresh, attempt=attempt) as link:
-            reused, how = link.reused, link.described
+            reused = link.reused
             try:
-                check_fit(delivery, link)
-                if "8bitmime" in link.extensions:
-                    outcomes = await self._converse(delivery, recipients, link, delivery.content)
-                else:
-                    async with seven_bit(delivery, self._settings.downgrade, self._log) as made:
-                        how = f"{how}; {made.note}" if made.note else how
-                        outcomes = await self._converse(delivery, recipients, link, made.content)
-            except Unsuitable as error:
-                refused = judge(error.reply)
-                outcomes = [Outcome(refused.status, refused.reply, error.detail)] * len(recipients)
+                outcomes = await self._carry(delivery, recipients, link)
             except ChunkRefusedError:
                 raise
             except LinkError as fault:
                 if reused:
                     raise _StaleLinkError(fault.detail, fault.reply) from fault
                 raise
-            return [_told(outcome, how, link) for outcome in outcomes]
+            return await self._plainer(delivery, recipients, link, outcomes)
+
+    async def _carry(self, delivery: Delivery, recipients: tuple[Recipient, ...], link: Link) -> list[Outcome]:
+        """The outcomes of content that suits the peer. Raises LinkError."""
+        how = link.described
+        try:
+            check_fit(delivery, link)
+            if "8bitmime" in link.extensions:
+                outcomes = await self._converse(delivery, recipients, link, delivery.content)
+            else:
+                async with seven_bit(delivery, self._settings.downgrade, self._log) as made:
+                    how = f"{how}; {made.note}" if made.note else how
+                    outcomes = await self._converse(delivery, recipients, link, made.content)
+        except Unsuitable as error:
+            refused = judge(error.reply)
+            outcomes = [Outcome(refused.status, refused.reply, error.detail)] * len(recipients)
+        return [_told(outcome, how, link) for outcome in outcomes]
+
+    async def _plainer(
+        self, delivery: Delivery, recipients: tuple[Recipient, ...], link: Link, outcomes: list[Outcome]
+    ) -> list[Outcome]:
+        """The outcomes, with those of a second transaction for whom the parameters of MAIL or RCPT were refused.
+
+        A peer that offers extensions and does not know their parameters (555, RFC 5321 section 4.1.1.11) is taken
+        for one that does not offer them, as long as the link lasts.
+        """
+        refused = [place for place, one in enumerate(outcomes) if one.reply is not None and one.reply.code == 555]
+        if not refused or link.extensions.keys().isdisjoint(WITH_PARAMETERS) or not link.wire.usable:
+            return outcomes
+        reply = outcomes[refused[0]].reply
+        hop = str(delivery.next_hop)
+        self._log.warning("parameters refused, going on without", next_hop=hop, detail=str(reply))
+        link.extensions = {name: said for name, said in link.extensions.items() if name == "pipelining"}
+        try:
+            again = await self._carry(delivery, tuple(recipients[place] for place in refused), link)
+        except LinkError as fault:
+            # others may have the message already, so this is no reason to begin anew
+            again = [Outcome(Status.DEFERRED, fault.reply, fault.detail)] * len(refused)
+        settled = dict(zip(refused, again, strict=True))
+        return [settled.get(place, outcome) for place, outcome in enumerate(outcomes)]
 
     async def _converse(
         self, delivery: Delivery, recipients: tuple[Recipient, ...], link: Link, content: Content
