@@ -344,3 +344,16 @@ def test_signals_are_for_the_supervisor_and_nobody_inherits_deafness(gateway: St
         status = Path(f"/proc/{child}/status").read_text()
         ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
         assert not ignored >> (signal.SIGTERM - 1) & 1
+
+
+def test_signals_that_mean_nothing_end_nothing(gateway: Start, hop: Hop) -> None:
+    up = gateway(hop)
+    (pid,) = up.gateways()
+    strays = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPROF)
+    for number in strays:
+        os.kill(int(pid), number)
+        up.running.send_signal(number)
+        up.logged("signal without meaning here", signal=number.name)
+    assert up.send(CLEAN, "reader@house.example").code == 250
+    assert up.gateways() == [pid]
+    assert not up.log("gateway_died")

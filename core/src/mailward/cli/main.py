@@ -8,6 +8,7 @@ import click
 
 from mailward import __version__
 from mailward.cli.exits import EXIT_HELP, USAGE
+from mailward.hooks.outlet import hold_standard_descriptors
 from mailward.values.errors import ConfigError, MailwardError
 
 COMMANDS = ("check", "ctl", "password", "plugins", "queue", "scan", "scan-server", "send", "serve")
@@ -78,6 +79,7 @@ def cli() -> None:
 
 def main() -> None:
     """The program ``mailward``."""
+    hold_standard_descriptors()
     cli(prog_name="mailward")
 
 

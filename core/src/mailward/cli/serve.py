@@ -29,5 +29,4 @@ def serve(config: Path | None) -> None:
     """
     # the supervisor is a small process that lives long: it takes the place of this one
     arguments = [sys.executable, "-m", "mailward.supervisor.main", *([str(config)] if config else [])]
-    sys.stdout.flush()
     os.execv(sys.executable, arguments)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from mailward.engine.core_settings import LogFormat, LogLevel, LogSettings
 from mailward.hooks.log import structlog
+from mailward.hooks.outlet import Outlet, standard_error
 
 LEVELS = {
     LogLevel.DEBUG: logging.DEBUG,
@@ -40,6 +42,39 @@ def _escaped(logger: Any, method: str, fields: MutableMapping[str, Any]) -> Muta
     return fields
 
 
+_LOST = "log lines lost"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _lost_in_text(count: int) -> str:
+    return f"{_now()} [warning  ] {_LOST:<30} count={count}"
+
+
+def _lost_in_json(count: int) -> str:
+    return _json({"count": count, "event": _LOST, "level": "warning", "timestamp": _now()})
+
+
+class _Lines:
+    """The end of the chain: a line leaves in one write, so that those of several processes do not mix."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self.msg: Callable[[str], None] = outlet.write
+        self.debug = self.info = self.warning = self.error = self.critical = self.exception = self.msg
+
+
+class _Loggers:
+    """Makes them; structlog asks for one for each logger."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._lines = _Lines(outlet)
+
+    def __call__(self, *args: Any) -> _Lines:
+        return self._lines
+
+
 def configure(settings: LogSettings) -> None:
     """Set the log up for this process: to standard error, as text or JSON lines."""
     text = settings.format is LogFormat.TEXT
@@ -54,8 +89,7 @@ def configure(settings: LogSettings) -> None:
             else structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.level]),
-        # a line leaves in one write, so that those of several processes do not mix
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=_Loggers(standard_error(_lost_in_text if text else _lost_in_json)),
         cache_logger_on_first_use=True,
     )
     for name in ("mail.log", "mail.debug"):  # aiosmtpd's

@@ -60,6 +60,7 @@ EXIT_FAILED = 1
 EXIT_CONFIG = 2
 _MAX_DESCRIPTORS = 250
 _FOR_THE_SUPERVISOR = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+_FOR_NOBODY = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO)
 
 
 class _Handshake:
@@ -213,12 +214,12 @@ class Process:
 
 
 def _pass_over(number: int, frame: object) -> None:
-    """Do nothing: the supervisor hears the signal too."""
+    """Do nothing: the supervisor hears the signal too, or it means nothing."""
 
 
 def main() -> None:
     """Run on the descriptor that the command line names."""
-    for number in _FOR_THE_SUPERVISOR:
+    for number in (*_FOR_THE_SUPERVISOR, *_FOR_NOBODY):
         # not SIG_IGN, which programs that plugins start would inherit
         signal.signal(number, _pass_over)
     link = socket.socket(fileno=int(sys.argv[1]))

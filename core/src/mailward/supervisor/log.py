@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime
 from typing import Any
+
+from mailward.hooks.outlet import standard_error
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -16,6 +17,7 @@ class Log:
     def __init__(self) -> None:
         self._least = 1
         self._json = False
+        self._outlet = standard_error(lambda count: self._line("warning", "log lines lost", {"count": count}))
 
     def configure(self, level: str, form: str) -> None:
         """Write lines from this level on, as ``text`` or ``json``."""
@@ -37,6 +39,13 @@ class Log:
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         if _LEVELS.index(level) < self._least:
             return
+        self._outlet.write(self._line(level, event, fields))
+
+    def plain(self, text: str) -> None:
+        """Write a text for the person who starts the program."""
+        self._outlet.write(text)
+
+    def _line(self, level: str, event: str, fields: dict[str, Any]) -> str:
         at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         if self._json:
             text = json.dumps({**fields, "event": event, "level": level, "timestamp": at}, default=str)
@@ -45,5 +54,4 @@ class Log:
                 f"{key}={value if isinstance(value, str) else repr(value)}" for key, value in fields.items()
             )
             text = f"{at} [{level:<9}] {event:<30} {words}".rstrip()
-        sys.stderr.write(text.replace("\n", "\\n") + "\n")
-        sys.stderr.flush()
+        return text.replace("\n", "\\n")

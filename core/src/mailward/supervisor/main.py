@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from mailward.hooks.outlet import hold_standard_descriptors
 from mailward.supervisor.child import StartFailed
 from mailward.supervisor.duties import Duties
 from mailward.supervisor.folder import StateProblem
@@ -19,6 +20,8 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_MEANINGLESS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO)
+"""Signals that would end the program, and that other mail programs or their tools send for something else."""
 
 
 def explain(error: ConfigError) -> str:
@@ -48,6 +51,8 @@ async def _serve(supervisor: Supervisor) -> int:
     loop = asyncio.get_running_loop()
     for number in _STOPS:
         loop.add_signal_handler(number, asked.put_nowait, None)
+    for number in _MEANINGLESS:
+        loop.add_signal_handler(number, _pass_over, supervisor, number)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there is something to reload
     stop = asyncio.create_task(asked.get())
     start = asyncio.create_task(supervisor.start())
@@ -59,7 +64,7 @@ async def _serve(supervisor: Supervisor) -> int:
     try:
         start.result()
     except ConfigError as error:
-        sys.stderr.write(explain(error) + "\n")
+        supervisor.log.plain(explain(error))
         return EXIT_CONFIG
     except (StartFailed, StateProblem) as error:
         supervisor.log.error("cannot start", problem=str(error))
@@ -70,6 +75,10 @@ async def _serve(supervisor: Supervisor) -> int:
         supervisor.say_ready()
         await stop
     return await _end(supervisor, asked)
+
+
+def _pass_over(supervisor: Supervisor, number: signal.Signals) -> None:
+    supervisor.log.warning("signal without meaning here", signal=number.name)
 
 
 async def _end(supervisor: Supervisor, asked: asyncio.Queue[None]) -> int:
@@ -89,6 +98,7 @@ async def _end(supervisor: Supervisor, asked: asyncio.Queue[None]) -> int:
 
 def main() -> None:
     """Run on the configuration that the command line names."""
+    hold_standard_descriptors()
     os.umask(0o077)
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     sys.exit(asyncio.run(serve(path)))

@@ -6,6 +6,8 @@ import os
 import socket
 import time
 
+_PATIENCE_S = 1.0
+
 
 class Notify:
     """Speaks to the service manager; says nothing where there is none."""
@@ -37,6 +39,7 @@ class Notify:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            out.settimeout(_PATIENCE_S)  # whoever does not read must not stop the one who looks after all others
             try:
                 out.connect(self._address)
                 out.send("\n".join(lines).encode())
