@@ -332,6 +332,21 @@ def test_a_template_that_is_ended_takes_no_message_with_it(pool: Start) -> None:
     asyncio.run(main())
 
 
+def test_a_template_that_hangs_is_replaced(pool: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailward.scan.forge.BIRTH_S", 2.0)
+
+    async def main() -> None:
+        async with pool() as run:
+            before = run.pool.template_pid
+            os.kill(before, signal.SIGSTOP)
+            os.kill(run.pool.pids[0], signal.SIGKILL)
+            await until(lambda: run.pool.template_pid != before, "another template process")
+            assert await run.answer("1") == "1"
+            await until(lambda: not Path(f"/proc/{before}").exists(), "the end of the one that hung")
+
+    asyncio.run(main())
+
+
 def test_events_of_plugins_in_scan_processes_reach_the_gateway(pool: Start) -> None:
     async def main() -> None:
         async with pool() as run:

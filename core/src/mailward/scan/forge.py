@@ -16,6 +16,7 @@ from collections import deque
 
 from attrs import frozen
 
+from mailward.hooks.outlet import standard_error
 from mailward.scan.codes import DIED
 from mailward.scan.progress import Progress
 from mailward.scan.protocol import Ready, Setup
@@ -24,6 +25,8 @@ from mailward.values.errors import ConfigError, Problem, ScanError
 from mailward.values.wire import WireError, dump, load
 
 START_S = 60.0
+BIRTH_S = 30.0
+"""What the template process may take for a fork, which is a matter of milliseconds; then it is given up."""
 GRACE_S = 2.0
 END_S = 5.0
 _GONE = -1
@@ -69,6 +72,7 @@ class Forge:
         self._births: deque[asyncio.Future[tuple[int, int]]] = deque()
         self._ends: dict[int, asyncio.Future[int]] = {}
         self._log = -1
+        self._outlet = standard_error("{} log lines of scan processes lost".format)
         self.gone = False
         self.lacking: tuple[str, ...] = ()
         """What the system refuses of the confinement, in words."""
@@ -114,11 +118,13 @@ class Forge:
         try:
             socket.send_fds(self._control, [REQUEST], [theirs.fileno(), progress.fd])
             self._births.append(birth)
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(BIRTH_S):
                 pid, pidfd = await birth
         except BaseException as error:
             ours.close()
             progress.close()
+            if isinstance(error, TimeoutError):
+                self._lost()  # it hangs: to be replaced
             if isinstance(error, (OSError, TimeoutError)):
                 raise ScanError(DIED, f"no new scan process: {error}") from error
             raise
@@ -187,8 +193,7 @@ class Forge:
         except BlockingIOError:
             return
         if lines:
-            with contextlib.suppress(OSError):
-                os.write(sys.stderr.fileno(), lines)
+            self._outlet.write_bytes(lines)
         else:
             self._close_log()
 
@@ -197,6 +202,7 @@ class Forge:
             self._loop.remove_reader(self._log)
             os.close(self._log)
             self._log = -1
+            self._outlet.close()
 
     def _lost(self) -> None:
         if self.gone:
