@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from attrs import define, field
 
 from mailward.gateway.link import Levels
 from mailward.supervisor.crew import Orders
+from mailward.supervisor.folder import StateFolder
 from mailward.supervisor.health import Health, free_memory_percent
 from mailward.supervisor.supervisor import Supervisor
 
@@ -30,6 +32,7 @@ class Program:
     """What health knows of the supervisor."""
 
     plan: Plan
+    folder: StateFolder
     orders: Orders = field(factory=Orders)
     told: list[tuple[str, dict[str, Any]]] = field(factory=list)
     thrown: int = 0
@@ -42,10 +45,12 @@ class Program:
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
+def program(tmp_path: Path) -> Iterator[Program]:
     (tmp_path / "spool" / "0" / "damaged").mkdir(parents=True)
     (tmp_path / "temp").mkdir()
-    return Program(Plan(str(tmp_path), str(tmp_path / "temp")))
+    folder = StateFolder(tmp_path)
+    yield Program(Plan(str(tmp_path), str(tmp_path / "temp")), folder)
+    folder.close()
 
 
 def test_nothing_is_told_where_all_is_well(program: Program) -> None:
@@ -91,3 +96,19 @@ def test_a_shortage_is_ordered_once_and_taken_back(program: Program) -> None:
 
 def test_free_memory_is_a_share() -> None:
     assert 0 < free_memory_percent() <= 100
+
+
+def test_a_state_folder_that_was_replaced_is_told_once(program: Program, tmp_path: Path) -> None:
+    health = Health(cast(Supervisor, program))
+    tmp_path.rename(tmp_path.with_name("elsewhere"))
+    for folder in ("spool/0/damaged", "temp"):
+        (tmp_path / folder).mkdir(parents=True)
+    health.look()
+    health.look()
+    assert [(name, fields["path"], fields["problem"]) for name, fields in program.told] == [
+        (
+            "file_access_failed",
+            str(tmp_path),
+            "was removed or replaced while the program runs; stop it and start it again",
+        )
+    ]

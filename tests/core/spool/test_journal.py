@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -484,3 +485,21 @@ def test_a_message_that_has_a_file_too_is_taken_over_once(tmp_path: Path, make_e
     assert [found.id for found in mine.recover()] == [entry.id]
     assert [found.id for found in _again(mine)] == [entry.id]
     mine.close()
+
+
+def test_what_is_written_to_a_segment_that_was_deleted_gets_no_250(spool: Spool, commit: Callable[..., Entry]) -> None:
+    commit()
+    shutil.rmtree(spool.root / "spool")
+    for _ in range(3):
+        with pytest.raises(SpoolError, match="No such file or directory"):
+            commit()
+
+
+def test_a_segment_that_was_deleted_by_itself_is_replaced(spool: Spool, commit: Callable[..., Entry]) -> None:
+    commit()
+    (segment,) = _segments(spool)
+    segment.unlink()
+    with pytest.raises(SpoolError, match="No such file or directory"):
+        commit()
+    entry = commit()
+    assert _again(spool) == [entry]

@@ -132,6 +132,9 @@ class Segments:
         if os.pwrite(segment.fd, data, start) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._folders.disk.fdatasync(segment.fd)
+        if not os.fstat(segment.fd).st_nlink:
+            # somebody has deleted it under our hands: what is written there ends with this process
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
 
     def copy_aside(self, segment: Segment, name: str) -> None:
         """Copy a segment to the folder ``damaged`` under a name."""

@@ -103,6 +103,14 @@ class StateFolder:
         """Note that it ended in good order. Raises StateProblem."""
         self._write(b"")
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the folder is still where it was, and the same."""
+        try:
+            return os.path.samestat(os.stat(self._folder), os.fstat(self._lock))
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Let the lock go."""
         for fd in (self._fd, self._lock):

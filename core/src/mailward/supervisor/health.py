@@ -36,6 +36,8 @@ class Health:
                 self._judge(DISK, f"{use}: {folder}", free_percent, plan.disk)
         self._judge(MEMORY, "memory", free_memory_percent(), plan.memory)
         self._look_for_damage(Path(plan.state))
+        if not self._supervisor.folder.is_in_place:
+            self._tell_fault(plan.state, "was removed or replaced while the program runs; stop it and start it again")
         short = tuple(sorted({name for (name, _), level in self._levels.items() if level is Level.SHORT}))
         if short != self._supervisor.orders.short:
             self._supervisor.orders.short = short
