@@ -86,7 +86,29 @@ def test_header_fields_stay_as_they_came() -> None:
 
 def test_a_part_without_a_field_gets_one() -> None:
     made, _ = converted(PLAIN + b"\r\ngr\xc3\xbcn\r\n")
-    assert made.startswith(b"Content-Transfer-Encoding: quoted-printable\r\nFrom: ")
+    assert made.startswith(PLAIN)
+    assert b"\r\nContent-Transfer-Encoding: quoted-printable\r\n" in made.partition(b"\r\n\r\n")[0] + b"\r\n"
+
+
+@pytest.mark.parametrize("head", [b"", b"From: a@b.example\r\n", PLAIN])
+def test_kav_que_03_what_was_not_mime_says_that_it_is_now_and_trace_stays_on_top(head: bytes) -> None:
+    trace = b"Received: from x by y; Mon, 02 Nov 2026 10:00:00 +0000\r\n"
+    made, _ = converted(trace + head + b"\r\ngr\xc3\xbcn\r\n")
+    assert made.startswith(trace + head)
+    parsed = email.message_from_bytes(made)
+    assert parsed.get_all("MIME-Version") == ["1.0"]
+    assert parsed.get_payload(decode=True) == b"gr\xc3\xbcn\r\n"
+    bare, _ = converted(b"\r\ngr\xc3\xbcn\r\n")
+    assert email.message_from_bytes(bare).get_all("MIME-Version") == ["1.0"]
+
+
+def test_each_message_in_a_message_says_it_for_itself_and_once() -> None:
+    made, _ = converted(MIXED)
+    parsed = email.message_from_bytes(made)
+    assert parsed.get_all("MIME-Version") == ["1.0"]
+    (inner,) = [part for part in parsed.walk() if part["Subject"] == "inner"]
+    assert inner.get_all("MIME-Version") == ["1.0"]
+    assert made.count(b"MIME-Version") == 2
 
 
 def test_repeated_fields_become_one() -> None:

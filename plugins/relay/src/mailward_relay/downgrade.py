@@ -1,7 +1,8 @@
 """Down-conversion: 8-bit content made 7-bit where a next hop offers no 8BITMIME (RFC 6152 section 3).
 
 A pure function over the tree of a message. What is 7-bit already stays byte for byte as it came, and
-header fields other than Content-Transfer-Encoding do in any case.
+header fields other than Content-Transfer-Encoding do in any case. A message that was not MIME becomes it: an
+encoding counts only where MIME-Version stands (RFC 2045 section 4).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from attrs import frozen
 from mailward import Message, Part, PartKind
 
 _FIELD = "Content-Transfer-Encoding"
+_VERSION = "MIME-Version"
 _HEADER = "header"
 
 
@@ -71,6 +73,7 @@ class _Converter:
     def __init__(self, message: Message) -> None:
         self._raw = message.raw
         self._line_end = message.line_end
+        self._versioned: set[str] = set()
         self.changes: list[Change] = []
         self.breaks: set[str] = set()
 
@@ -99,14 +102,30 @@ class _Converter:
     def _label(self, part: Part, encoding: str) -> None:
         field = f"{_FIELD}: {encoding}".encode() + self._line_end
         places = [header.span for header in part.headers if header.name.lower() == _FIELD.lower()]
-        start = part.span
-        if start is None or None in places:
+        if part.span is None or None in places:
             raise Unconvertible(f"part {part.path or 'root'!r} does not lie open in the message")
+        self._version(part)
         if not places:
-            self.changes.append(Change(start[0], start[0], field))
+            self._add(part, field)
         for number, place in enumerate(places):
             assert place is not None
             self.changes.append(Change(*place, b"" if number else field))
+
+    def _version(self, part: Part) -> None:
+        """See that the message that ``part`` is of says that it is MIME."""
+        while part.parent is not None and part.parent.kind is not PartKind.MESSAGE:
+            part = part.parent
+        if part.path not in self._versioned and _VERSION not in part.headers:
+            self._add(part, f"{_VERSION}: 1.0".encode() + self._line_end)
+        self._versioned.add(part.path)
+
+    def _add(self, part: Part, field: bytes) -> None:
+        """Add a field behind those that there are: trace fields stay on top (RFC 5321 section 4.4)."""
+        ends = [header.span[1] for header in part.headers if header.span is not None]
+        if part.span is None:
+            raise Unconvertible(f"part {part.path or 'root'!r} does not lie open in the message")
+        at = max(ends, default=part.span[0])
+        self.changes.append(Change(at, at, field))
 
 
 def _divided(part: Part) -> list[Part]:
