@@ -512,3 +512,34 @@ def test_lzma_of_other_properties_is_told(judged: Callable[..., list[list[Findin
     raw = mail("a.lzma", lzma.compress(VIRUS, lzma.FORMAT_ALONE, filters=filters))
     ((*findings,),) = judged([raw], SIGNATURE)
     assert "unopened" in {finding.rule for finding in findings}
+
+
+BASE64_FILES = {
+    "as it stands": base64.encodebytes(VIRUS),
+    "in one line without padding": base64.b64encode(VIRUS).rstrip(b"="),
+    "in armor": b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(VIRUS) + b"-----END CERTIFICATE-----\n",
+    "in the form of uuencode": b"begin-base64 644 a.exe\n" + base64.encodebytes(VIRUS) + b"====\n",
+}
+
+
+def test_files_that_their_name_says_to_be_in_base64_are_decoded(judged: Callable[..., list[list[Finding]]]) -> None:
+    found = judged([mail("a.exe.B64", content) for content in BASE64_FILES.values()], SIGNATURE)
+    assert [case for case, one in zip(BASE64_FILES, found, strict=True) if Kind.INFECTED not in kinds(one)] == []
+
+
+def test_a_file_of_such_a_name_in_another_form_is_none(opened: Callable[..., Opened]) -> None:
+    assert list(opened("a.b64", b"\0\1\2").parts) == [""]
+    assert list(opened("a.txt", base64.encodebytes(VIRUS)).parts) == [""]
+
+
+def test_a_document_whose_header_is_gone_or_stands_too_late_is_opened(opened: Callable[..., Opened]) -> None:
+    pikepdf = pytest.importorskip("pikepdf")
+    document, target = pikepdf.new(), io.BytesIO()
+    document.add_blank_page()
+    document.attachments["a.exe"] = VIRUS
+    document.save(target)
+    content = target.getvalue()
+    for form in (content[9:], b"x" * 1100 + content):
+        assert opened("a.pdf", form).parts["a.exe"] == VIRUS
+        assert opened("x", form, kind="application/pdf").parts["a.exe"] == VIRUS
+        assert list(opened("a.bin", form).parts) == [""]

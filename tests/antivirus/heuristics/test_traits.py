@@ -178,6 +178,13 @@ def test_macros_in_documents_of_one_xml_file_and_in_other_languages_are_found(lo
     assert look.rules("a.odt", zipped(members)) == {"macro", "macro_runs", "macro_starts"}
 
 
+def test_a_pdf_without_its_header_is_looked_at(look: Look):
+    content = SAMPLES["pdf_launch"].content
+    for form in (content[9:], b"x" * 1100 + content):
+        assert {"pdf_launch", "pdf_unreadable"} <= look.rules("a.pdf", form)
+    assert look.rules("a.pdf", b"no document at all") == set()
+
+
 SMUGGLING = b"URL.createObjectURL(new Blob([atob('" + b"QUJD" * 300 + b"')]))"
 
 

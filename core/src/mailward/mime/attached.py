@@ -8,7 +8,7 @@ from mailward.mime.magic import HEAD_BYTES, detect
 from mailward.mime.part import Part
 
 _MAIL = ".eml"
-_WEB_ARCHIVES = (".mht", ".mhtml", ".nws")
+_WEB_ARCHIVES = (".mht", ".mhtml", ".nws", ".mim", ".mime")
 _ENCODED_NAMES = (".uu", ".uue")
 _ENCODED_TYPES = frozenset(("application/x-uuencode", "application/x-uue", "application/uuencode", "application/uue"))
 _FIRST_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?\s*+[!-9;-~]++[ \t]*+:")

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from mailward import CONTAINER_TYPES, Finding, Member, Part, unpack_zip
 from mailward_archives import cms, iso, office, pdf, pgp, sevenzip
+from mailward_archives.base64file import read_base64_file
 from mailward_archives.content import unopened
 from mailward_archives.dmg import APPLE_TYPE
 from mailward_archives.hidden import read_hidden
@@ -82,6 +83,8 @@ class Opener:
             yield pgp.read_pgp(part)
         if self.settings.reads("mbox"):
             yield read_emlx(part)
+        if self.settings.reads("base64"):
+            yield read_base64_file(part)
         yield read_text(part, self.settings)
         if self.settings.reads("hidden") and (kind not in _HOLDERS or part.is_named(_OPENED_ANYWHERE)):
             yield read_hidden(part)

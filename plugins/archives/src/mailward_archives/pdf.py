@@ -27,6 +27,7 @@ except ImportError:
 
 _FILES_KEY = b"/EF"
 _MARK, _MARK_WITHIN = b"%PDF-", 1024
+_PDF_TYPE, _END_MARKS = "application/pdf", (b"%%EOF", b"startxref", b"trailer")
 _MOST_FILES = 1000
 _MOST_OBJECTS = 200_000
 _SMALL_BYTES = 256 * 1024
@@ -57,8 +58,15 @@ def stands_within(part: Part) -> bool:
     Content that is a container is one to them by its name alone: an archive may hold documents as they are.
     """
     if _MARK not in part.head(_MARK_WITHIN):
-        return False
+        return is_unmarked(part)
     return part.detected_type not in CONTAINER_TYPES or part.filename.lower().endswith(".pdf")
+
+
+def is_unmarked(part: Part) -> bool:
+    """Whether a part that is called or said to be a document is one without the mark: some readers go by its end."""
+    if part.detected_type or not (part.is_named(".pdf") or part.declared_type == _PDF_TYPE):
+        return False
+    return any(mark in part.tail(_MARK_WITHIN) for mark in _END_MARKS)
 
 
 def may_hold_files(part: Part) -> bool:

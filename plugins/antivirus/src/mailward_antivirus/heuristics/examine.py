@@ -38,6 +38,7 @@ _BY_SUFFIX: dict[str, Inspector] = {
     **dict.fromkeys(scripts.SCRIPT_SUFFIXES, scripts.inspect_script),
     **dict.fromkeys(("htm", "html", "shtml", "xhtml", "xht", "mht", "mhtml", "svg"), html.inspect_html),
     **dict.fromkeys(("fodt", "fods", "fodp", "fodg"), office_xml.inspect_basic),
+    "pdf": pdf.inspect_unmarked,
     **dict.fromkeys(("xml", "xsl", "xslt"), html.inspect_page_of_xml),
     **dict.fromkeys(launchers.LAUNCHER_SUFFIXES, launchers.inspect_launcher),
     **dict.fromkeys(("csv", "slk"), office_xml.inspect_table_text),

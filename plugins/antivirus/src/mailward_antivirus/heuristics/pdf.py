@@ -44,6 +44,13 @@ def inspect_pdf(part: Part) -> Traits:
     yield from _walk(data)
 
 
+def inspect_unmarked(part: Part) -> Traits:
+    """A file that is called a PDF and does not begin as one: some readers look for its end."""
+    if not part.detected_type and any(mark in part.tail(1024) for mark in (b"%%EOF", b"startxref", b"trailer")):
+        yield trait("pdf_unreadable", "no header where readers look for it")
+        yield from inspect_pdf(part)
+
+
 def _walk(data: bytes) -> Traits:
     if not is_here("pikepdf"):
         yield trait("pdf_unreadable", "pikepdf is not installed")
