@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from harness.gateway import Gateway
 from harness.mails import CLEAN
 
-US = "127.77.25.25"
+US = f"127.77.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
 PORT = 2525
 """A loopback address that nobody else has: the port of mail hosts must be known before the gateway has it."""
 
