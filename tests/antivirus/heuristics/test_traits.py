@@ -204,6 +204,17 @@ def test_xml_that_browsers_show_as_a_page_is_looked_at_as_one(name: str, page: b
         assert "html_smuggles" in look.rules(name, page % SMUGGLING)
 
 
+def test_junk_in_encoded_data_does_not_hide_it(look: Look):
+    data = b"!".join([b"QUJDREVG"] * 300)
+    page = b"<script>URL.createObjectURL(new Blob([atob('" + data + b"'.replace(/!/g, ''))]))</script>"
+    assert "html_smuggles" in look.rules("a.html", b"<html>" + page)
+
+
+def test_a_word_of_the_text_is_no_macro(look: Look):
+    text = XML + b"<w:t>read the source-code: Shell(x), and DDE</w:t>"
+    assert look("a.docx", ooxml({"word/document.xml": text})).traits == ()
+
+
 def test_padding_hides_neither_a_page_nor_a_field(look: Look):
     page = b"<html>" + b" " * 5_000_000 + b"<script>" + SMUGGLING + b"</script>"
     assert "html_smuggles" in look.rules("a.html", page)

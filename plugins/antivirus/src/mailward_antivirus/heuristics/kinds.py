@@ -8,7 +8,7 @@ _PROGRAMS = """
 _SCRIPTS = """
     js jse vbs vbe vb wsf wsh wsc sct hta ps1 ps1xml psm1 psd1 bat cmd msh mshxml reg inf scf chm jnlp iqy slk
     settingcontent-ms library-ms searchconnector-ms search-ms msc url website lnk appref-ms appinstaller vsto xbap rdp
-    wsb oqy dqy rqy odc udl theme themepack deskthemepack ahk au3 pyw applescript desktop inetloc fileloc terminal
+    wsb oqy dqy rqy udl theme themepack deskthemepack ahk au3 pyw applescript desktop inetloc fileloc terminal
     command
 """
 _DOCUMENTS = """

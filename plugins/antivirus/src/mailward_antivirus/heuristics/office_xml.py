@@ -33,6 +33,7 @@ _FIELD_TEXT = pattern(r"<(?:[\w.-]{1,40}:)?(?:instrText|fldSimple)\b([^>]{0,900}
 _FORMULA = pattern(r"<(?:\w{1,5}:)?f\b[^>]{0,200}>([^<]{1,400})")
 _XLM_RUNS = pattern(r"\b(?:EXEC|CALL|REGISTER|FOPEN|FWRITE|FWRITELN|RUN|FORMULA\.FILL|URLDownloadToFile)\b")
 _ODF_SCRIPT_RUNS = pattern(r"\bos\.(?:system|popen|exec|spawn|startfile)", r"\bsubprocess\b", r"getRuntime\s*\(")
+_FLAT_MODULE = pattern(r"<(?:[\w.-]{1,40}:)?source-code\b")
 _ODF_EVENT = pattern(r"<script:event-listener\b[^>]{0,400}vnd\.sun\.star\.script")
 _EQUATION = bytes.fromhex("02ce020000000000c000000000000046")
 _BEGIN_DDE_LINK = b"\xe8\x02", b"\x01\0"
@@ -139,7 +140,7 @@ def inspect_basic(part: Part) -> Traits:
     """Macros in an ODF document, in a member or in one XML file, and the events of a document that start them."""
     data = part.head(_MAX_STREAM)
     yield from beyond(part, _MAX_STREAM)
-    if b"<script:module" in data or b"source-code" in data:
+    if b"<script:module" in data or (b"source-code" in data and _FLAT_MODULE.search(data)):
         yield from inspect_macro_source(html.unescape(data.decode("utf-8", "replace")))
     if match := _ODF_EVENT.search(data):
         yield trait("macro_starts", match[0])
