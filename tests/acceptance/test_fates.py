@@ -9,6 +9,7 @@ import pytest
 from harness.gateway import Gateway, running
 from harness.hop import Hop, open_hop
 from harness.mails import CLEAN, EICAR, VIRUS
+from harness.wait import until
 
 SENDER = "author@sender.example"
 POLICIES = {
@@ -66,6 +67,25 @@ def test_each_gets_the_copy_that_his_policy_makes(house: tuple[Gateway, Hop]) ->
     assert b"virus.dat" not in cleaned
     assert gateway.logged("queued", queue="hold")["to"] == at("keeps2")
     assert not hop.to("drops2@house.example")
+
+
+def test_kav_grp_05_the_lines_of_every_copy_and_notice_name_the_message_that_it_came_as(
+    house: tuple[Gateway, Hop],
+) -> None:
+    gateway, hop = house
+    reply = gateway.send(VIRUS, *at("takes12", "cleans12", "keeps12", "refuses12"), sender="twelve@sender.example")
+    for name in ("takes12", "cleans12"):
+        hop.wait_for(f"{name}@house.example")
+    hop.wait_for("twelve@sender.example")
+
+    def ids(event: str) -> set[str]:
+        lines = [line for line in gateway.log(event) if reply.id in (line.get("id"), line.get("origin"))]
+        return {line["id"] for line in lines}
+
+    until(lambda: len(ids("delivered")) == 3, "two copies and a notice to be delivered", story=gateway.story)
+    assert len(ids("delivered") | ids("queued")) == 4, "each has an id of its own"
+    assert ids("bounced") == {reply.id}
+    assert [line for line in gateway.log("delivered", id=reply.id) if "origin" in line] == []
 
 
 def test_nobody_learns_of_the_others_from_the_copies(house: tuple[Gateway, Hop]) -> None:

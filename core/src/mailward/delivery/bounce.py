@@ -67,6 +67,7 @@ class Bouncer:
                 recipients=tuple(str(failure.recipient.address) for failure in failures),
                 reason=reason,
                 notification_id=entry.id if entry is not None else "",
+                origin=envelope.id if message_id not in ("", envelope.id) else "",
             )
         )
         return entry
@@ -84,6 +85,7 @@ class Bouncer:
                     to=str(envelope.sender.address),
                     recipients=tuple(str(fate.recipient.address) for fate in fates),
                     notification_id=entry.id,
+                    origin=envelope.id if message_id != envelope.id else "",
                 )
             )
         return entry

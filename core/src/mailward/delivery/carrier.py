@@ -106,7 +106,11 @@ class Carrier:
                 notices.append(delay)
                 settled = Settled(evolve(settled.entry, warned=True), settled.failed)
         await self._write_down(entry, settled, results)
-        self.emit(Delivered(message_id=entry.id, results=results, queue=entry.queue, attempts=entry.attempts + 1))
+        attempts = entry.attempts + 1
+        told = Delivered(
+            message_id=entry.id, results=results, queue=entry.queue, attempts=attempts, origin=entry.came_as
+        )
+        self.emit(told)
         if settled.entry is not None:
             self.emit(queued(settled.entry))
         reached, unreachable = _hops(results, Status.DELIVERED), _hops(results, Status.UNREACHABLE)

@@ -28,6 +28,7 @@ def queued(entry: Entry) -> Queued:
         reason=entry.reason,
         recipients=entry.envelope.recipients,
         retry_at=entry.retry_at,
+        origin=entry.came_as,
     )
 
 

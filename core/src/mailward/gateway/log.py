@@ -98,6 +98,7 @@ def _(event: LoginFailed) -> tuple[str, Fields]:
 def _(event: Delivered) -> tuple[str, Fields]:
     return "info", {
         "id": event.message_id,
+        "origin": event.origin,
         "queue": event.queue,
         "attempts": event.attempts,
         "results": [
@@ -112,6 +113,7 @@ def _(event: Delivered) -> tuple[str, Fields]:
 def _(event: Queued) -> tuple[str, Fields]:
     return "warning", {
         "id": event.message_id,
+        "origin": event.origin,
         "queue": event.queue,
         "reason": event.reason,
         "to": [str(r.address) for r in event.recipients[:10]],
@@ -123,6 +125,7 @@ def _(event: Queued) -> tuple[str, Fields]:
 def _(event: Bounced) -> tuple[str, Fields]:
     return "warning", {
         "id": event.message_id,
+        "origin": event.origin,
         "to": event.to or "<>",
         "recipients": list(event.recipients[:10]),
         "reason": event.reason,
@@ -134,6 +137,7 @@ def _(event: Bounced) -> tuple[str, Fields]:
 def _(event: Notified) -> tuple[str, Fields]:
     return "info", {
         "id": event.message_id,
+        "origin": event.origin,
         "kind": event.kind,
         "to": event.to,
         "recipients": list(event.recipients[:10]),

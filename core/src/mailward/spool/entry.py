@@ -72,6 +72,11 @@ class Entry:
     warned: bool = False
     amended: bool = False
 
+    @property
+    def came_as(self) -> str:
+        """The id of the message that this is a copy of, or a notification about; empty where it is that message."""
+        return self.origin if self.origin != self.id else ""
+
     def left_for(self, recipients: tuple[Recipient, ...]) -> Entry:
         """The same entry with only these recipients still to be delivered."""
         return evolve(self, envelope=self.envelope.only(recipients))

@@ -169,18 +169,23 @@ class Judged(Event):
 
 @frozen(kw_only=True)
 class Delivered(Event):
-    """One delivery attempt ended: results recipient by recipient."""
+    """One delivery attempt ended: results recipient by recipient.
+
+    ``origin`` is the id under which the message came, where this is a copy of it or a notification about it
+    (KAV-GRP-05); empty where it has that id itself.
+    """
 
     name: ClassVar[str] = "delivered"
     message_id: str
     results: tuple[Result, ...]
     queue: str = "fast"
     attempts: int = 1
+    origin: str = ""
 
 
 @frozen(kw_only=True)
 class Queued(Event):
-    """A message was put in the slow, hold or quarantine queue; ``reason`` says why."""
+    """A message was put in the slow, hold or quarantine queue; ``reason`` says why, ``origin`` is as in `Delivered`."""
 
     name: ClassVar[str] = "queued"
     message_id: str
@@ -188,11 +193,15 @@ class Queued(Event):
     reason: str = ""
     recipients: tuple[Recipient, ...] = ()
     retry_at: float = 0.0
+    origin: str = ""
 
 
 @frozen(kw_only=True)
 class Bounced(Event):
-    """A delivery status notification was queued for the sender (or suppressed: null sender)."""
+    """A delivery status notification was queued for the sender (or suppressed: null sender).
+
+    ``origin`` is as in `Delivered`.
+    """
 
     name: ClassVar[str] = "bounced"
     message_id: str
@@ -200,11 +209,15 @@ class Bounced(Event):
     recipients: tuple[str, ...]
     reason: str
     notification_id: str = ""
+    origin: str = ""
 
 
 @frozen(kw_only=True)
 class Notified(Event):
-    """A notification of ``delay`` or ``success`` (``kind``) was queued for the sender (RFC 3461)."""
+    """A notification of ``delay`` or ``success`` (``kind``) was queued for the sender (RFC 3461).
+
+    ``origin`` is as in `Delivered`.
+    """
 
     name: ClassVar[str] = "notified"
     message_id: str
@@ -212,6 +225,7 @@ class Notified(Event):
     to: str
     recipients: tuple[str, ...]
     notification_id: str
+    origin: str = ""
 
 
 @frozen(kw_only=True)
