@@ -67,6 +67,15 @@ def fixed_vhd(content: bytes = CONTENT) -> bytes:
     return raw + (head[:64] + struct.pack(">I", checksum) + head[68:]).ljust(SECTOR, b"\0")
 
 
+def vdi(content: bytes = CONTENT) -> bytes:
+    """A virtual disc of VirtualBox: a header, a map of one block, the block."""
+    raw, block = disc(content), 1 << 20
+    head = b"<<< a disk image >>>\n".ljust(64, b"\0") + struct.pack("<IIIII", 0xBEDA107F, 0x10001, 0x190, 1, 0)
+    head = head.ljust(0x154, b"\0") + struct.pack("<IIIIIIIQIIII", 512, 1024, 0, 0, 0, 512, 0, block, block, 0, 1, 1)
+    head = head.ljust(0x198, b"\xaa")
+    return (head.ljust(512, b"\0") + struct.pack("<I", 0)).ljust(1024, b"\0") + raw.ljust(block, b"\0")
+
+
 def apple(*partitions: bytes, pack: Callable[[bytes], bytes] = zlib.compress, method: int = 0x80000005) -> bytes:
     """A disk image of Apple (UDIF): each partition packed as one run of blocks, a list in XML, the trailer."""
     packed, rows, sums, first = b"", "", b"", 0
@@ -98,7 +107,7 @@ PACKINGS = {
     "xz": (lzma.compress, 0x80000008),
     "none": (bytes, 1),
 }
-IMAGES = {"fat.img": volume, "disc.img": disc, "disc.vhd": fixed_vhd}
+IMAGES = {"fat.img": volume, "disc.img": disc, "disc.vhd": fixed_vhd, "disc.vdi": vdi}
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -204,8 +213,29 @@ def test_what_only_resembles_a_volume_of_apple_is_none() -> None:
     assert detect(b"ERRATA of the first edition") == ""
 
 
-@pytest.mark.parametrize("mark", [b"vhdxfile", b"MSWIM\0\0\0", b"KDMV", b"QFI\xfb\0\0\0", b"xar!\0", b"hsqs", b"ITSF"])
+@pytest.mark.parametrize(
+    "mark",
+    [
+        b"vhdxfile",
+        b"MSWIM\0\0\0",
+        b"KDMV",
+        b"QFI\xfb\0\0\0",
+        b"xar!\0",
+        b"hsqs",
+        b"ITSF",
+        b"QED\0",
+        b"WithouFreSpacExt",
+    ],
+)
 def test_what_the_program_refuses_is_told(judged: Any, require: Any, mark: bytes) -> None:
     require("7zz")
     (findings,) = judged([mail("x", mark + bytes(4000))])
+    assert (Kind.UNCHECKED, "unopened") in {(finding.kind, finding.rule) for finding in findings}
+
+
+def test_volumes_of_linux_are_known_by_mark_and_block_size(judged: Any) -> None:
+    content = bytes(1048) + struct.pack("<I", 2) + bytes(28) + b"\x53\xef"
+    assert detect(content.ljust(8000, b"\0")) == "application/x-disk-image"
+    assert detect((content[:1048] + struct.pack("<I", 7) + content[1052:]).ljust(8000, b"\0")) == ""
+    (findings,) = judged([mail("x", content.ljust(8000, b"\0"))])
     assert (Kind.UNCHECKED, "unopened") in {(finding.kind, finding.rule) for finding in findings}

@@ -74,6 +74,9 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"ER\x02\x00", "application/x-disk-image"),
     (b"KDMV", "application/x-vmdk"),
     (b"QFI\xfb\x00\x00\x00", "application/x-qcow"),
+    (b"QED\x00", "application/x-disk-image"),
+    (b"WithoutFreeSpace", "application/x-disk-image"),
+    (b"WithouFreSpacExt", "application/x-disk-image"),
     (b"\xebR\x90NTFS    ", "application/x-ntfs-image"),
     (b"\xebv\x90EXFAT   \x00", "application/x-disk-image"),
     (b"\x00\x00\x00ReFS\x00", "application/x-disk-image"),
@@ -137,6 +140,8 @@ _CHECKSUM_STARTS = frozenset((b" ", *(b"%d" % digit for digit in range(8))))
 _SECTOR_BYTES = (512, 1024, 2048, 4096)
 _APPLE_SEALED = b"cdsaencr"
 _HFS_PLUS = (b"H+\x00\x04", b"HX\x00\x05")
+_VIRTUAL_BOX = b"\x7f\x10\xda\xbe"
+_EXT, _EXT_MOST_BLOCK_SHIFT = b"\x53\xef", 6
 _COMPRESSED_DATA = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x09"
 _SIGNED_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 # The type of the signed content with nothing behind it: a detached signature.
@@ -181,7 +186,7 @@ def detect(head: bytes) -> str:
         return "video/mp4"
     if head[8:12] == b"\x19\x04\x00\x10":
         return "application/vnd.symbian.install"
-    if (head[510:512] == b"\x55\xaa" and _is_disk(head)) or _is_apple_volume(head):
+    if (head[510:512] == b"\x55\xaa" and _is_disk(head)) or _is_apple_volume(head) or _is_other_image(head):
         return "application/x-disk-image"
     if head.startswith(b"From ") and _MBOX.match(head):
         return "application/mbox"
@@ -218,6 +223,13 @@ def _is_apple_volume(head: bytes) -> bool:
         block_bytes = int.from_bytes(head[1044:1048], "big")
         return block_bytes > 0 and block_bytes % 512 == 0
     return mark in _HFS_PLUS or head[32:36] == b"NXSB"
+
+
+def _is_other_image(head: bytes) -> bool:
+    """Whether it is an image of VirtualBox, or a volume of ext2 to ext4 (its mark, and a block size that there is)."""
+    if head[64:68] == _VIRTUAL_BOX:
+        return True
+    return head[1080:1082] == _EXT and int.from_bytes(head[1048:1052], "little") <= _EXT_MOST_BLOCK_SHIFT
 
 
 def is_apple_image(tail: bytes) -> bool:
