@@ -514,6 +514,18 @@ def test_lzma_of_other_properties_is_told(judged: Callable[..., list[list[Findin
     assert "unopened" in {finding.rule for finding in findings}
 
 
+@pytest.mark.parametrize("name", ["a.ps1", "a.BAT", "a.cmd", "a.py", "a.sct", "a.xsl"])
+def test_files_in_scripts_are_found_in_strings_and_in_armor(opened: Callable[..., Opened], name: str) -> None:
+    armor = b"-----BEGIN CERTIFICATE-----\r\n" + base64.encodebytes(VIRUS) + b"-----END CERTIFICATE-----\r\n"
+    assert opened(name, b'x = "' + TEXT + b'"').parts["embedded1.exe"] == VIRUS
+    assert opened(name, b"certutil -decode %~f0 a.exe\r\n" + armor).parts["embedded1.exe"] == VIRUS
+
+
+def test_certificates_are_no_files(opened: Callable[..., Opened]) -> None:
+    armor = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(b"0\x82" + SECRET) + b"-----END CERTIFICATE-----\n"
+    assert list(opened("a.ps1", armor).parts) == [""]
+
+
 BASE64_FILES = {
     "as it stands": base64.encodebytes(VIRUS),
     "in one line without padding": base64.b64encode(VIRUS).rstrip(b"="),

@@ -34,6 +34,7 @@ _URI_END = re.compile(rb"[\"'<>)`\\]|\Z")
 _BARE_URI_END = re.compile(rb"[\s\"'<>`]|\Z")
 _LITERAL = re.compile(rb"[\"'`]([A-Za-z0-9+/_=\s-]++)(?=[\"'`])")
 _BETWEEN_TAGS = re.compile(rb">([A-Za-z0-9+/\s]{512,}+={0,2}+\s{0,80}+)(?=<)")
+_ARMORED = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----\s*+([A-Za-z0-9+/=\s]{512,}+)-----END")
 _NUMBER = rb"(?:0x[0-9a-f]{1,2}|\d{1,3})"
 _NUMBERS = re.compile(_NUMBER + rb"(?>\s{0,20}+,\s{0,20}+" + _NUMBER + rb"){15,}+", re.I)
 _CODES = re.compile(rb"(?>(?:\\x|%|\\u00)[0-9a-f]{2}){16,}+", re.I)
@@ -125,9 +126,13 @@ def uris(data: Data) -> Iterator[Blob]:
 
 
 def literals(data: Data) -> Iterator[Blob]:
-    """Long base64 between quotes, also in pieces that a script puts together in their order; and between tags."""
+    """Long base64 between quotes, also in pieces that a script puts together in their order; between tags; in armor."""
     for match in _BETWEEN_TAGS.finditer(data):
         yield Blob("", decoded(match[1]))
+    for match in _ARMORED.finditer(data):
+        # Scripts carry files so, and have them decoded as if they were certificates; most are.
+        if extension(decoded(match[1][:_HEAD_DIGITS])):
+            yield Blob("", decoded(match[1]))
     pieces, size, end, gap = list[bytes](), 0, 0, b""
     for match in _LITERAL.finditer(data):
         piece = b"".join(match[1].split())

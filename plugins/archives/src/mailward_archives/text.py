@@ -17,7 +17,24 @@ from mailward_archives.settings import ArchivesSettings
 
 _MARKUP_TYPES = ("text/html", "image/svg+xml", "application/xml", "application/xhtml+xml", "text/x-script")
 _MARKUP_NAMES = (
-    *(".html", ".htm", ".shtml", ".xhtml", ".svg", ".xml", ".js", ".jse", ".hta", ".mht", ".css", ".vbs", ".wsf"),
+    *(".html", ".htm", ".shtml", ".xhtml", ".xht", ".svg", ".xml", ".xsl", ".xslt", ".mht", ".css"),
+    *(
+        ".js",
+        ".jse",
+        ".hta",
+        ".vbs",
+        ".vbe",
+        ".vb",
+        ".wsf",
+        ".wsc",
+        ".sct",
+        ".ps1",
+        ".psm1",
+        ".bat",
+        ".cmd",
+        ".py",
+        ".sh",
+    ),
 )
 _BINHEX_TYPE = "application/mac-binhex40"
 _BINARY = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]")
