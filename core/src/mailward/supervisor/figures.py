@@ -6,7 +6,7 @@ import asyncio
 import os
 from itertools import count
 from pathlib import Path
-from time import monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -91,7 +91,7 @@ async def stats(supervisor: Supervisor) -> Stats:
     gauges |= {f"queue_{name}": float(number) for name, number in waiting.items()}
     total = _summed([supervisor.means.past, *counters])
     total |= {"restarts": float(supervisor.means.restarts), "reloads": float(supervisor.reloads)}
-    return Stats(round(time() - supervisor.started_at, 1), total, gauges)
+    return Stats(round(monotonic() - supervisor.started_at, 1), total, gauges)
 
 
 async def status(supervisor: Supervisor) -> Status:
@@ -103,7 +103,7 @@ async def status(supervisor: Supervisor) -> Status:
     return Status(
         version=plan.version,
         pid=os.getpid(),
-        uptime_s=round(time() - supervisor.started_at, 1),
+        uptime_s=round(monotonic() - supervisor.started_at, 1),
         config=plan.source,
         state=plan.state,
         listening=supervisor.listening,

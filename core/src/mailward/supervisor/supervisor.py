@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from time import time
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -48,7 +48,7 @@ class Supervisor:
         self.notify = Notify()
         self.orders = Orders()
         self.means = Means(self.log, self.orders, self.tell, self.tell_rest)
-        self.started_at = time()
+        self.started_at = monotonic()
         self.crew: Crew
         self.listening: tuple[str, ...] = ()
         self.leaving: set[Crew] = set()
