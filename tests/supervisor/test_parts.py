@@ -269,6 +269,18 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     Notify().alive()
 
 
+def test_a_manager_that_does_not_read_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailward.supervisor.notify._PATIENCE_S", 0.01)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "n"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "n"))
+        notify = Notify()
+        queue_length = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
+        for _ in range(queue_length + 3):
+            notify.alive()
+        assert manager.recv(1000) == b"WATCHDOG=1"
+
+
 def test_the_watchdog_of_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
     monkeypatch.setenv("WATCHDOG_PID", "1")
