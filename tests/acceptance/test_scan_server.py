@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -158,3 +159,13 @@ def test_how_a_scan_server_fares_is_told_to_those_with_the_key(scan_server: Star
     assert answer.returncode == 3
     assert "efused" in answer.stderr
     assert "0123456789abcdef" not in there.story()
+
+
+def test_a_signal_without_meaning_ends_no_scan_server(scan_server: Start, hop: Hop) -> None:
+    there = scan_server(hop)
+    assert there.process is not None
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        there.process.send_signal(number)
+        until(lambda sent=number: f'"{sent.name}"' in there.story(), "the signal to be told of", story=there.story)
+    assert there.status().returncode == 0
+    assert there.stop() == 0

@@ -48,6 +48,7 @@ from mailward.gateway.link import (
 from mailward.gateway.plan import plan_of, private_temp
 from mailward.gateway.privileges import account, become, end_with
 from mailward.gateway.program import Gateway, Share, open_gateway
+from mailward.gateway.signals import STRAY
 from mailward.gateway.tell import told
 from mailward.hooks.log import get_logger
 from mailward.hooks.markers import Place
@@ -60,7 +61,6 @@ EXIT_FAILED = 1
 EXIT_CONFIG = 2
 _MAX_DESCRIPTORS = 250
 _FOR_THE_SUPERVISOR = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
-_FOR_NOBODY = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO)
 
 
 class _Handshake:
@@ -219,7 +219,7 @@ def _pass_over(number: int, frame: object) -> None:
 
 def main() -> None:
     """Run on the descriptor that the command line names."""
-    for number in (*_FOR_THE_SUPERVISOR, *_FOR_NOBODY):
+    for number in (*_FOR_THE_SUPERVISOR, *STRAY):
         # not SIG_IGN, which programs that plugins start would inherit
         signal.signal(number, _pass_over)
     link = socket.socket(fileno=int(sys.argv[1]))

@@ -11,6 +11,7 @@ from mailward.engine.config import Config, load_config
 from mailward.engine.log import configure
 from mailward.engine.loop import run
 from mailward.gateway.log import listener
+from mailward.gateway.signals import STRAY
 from mailward.hooks.log import get_logger
 from mailward.scan.pool import Pool
 from mailward.scan.protocol import Setup
@@ -21,12 +22,18 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 
 
+def _pass_over(number: signal.Signals) -> None:
+    get_logger().warning("signal without meaning here", signal=number.name)
+
+
 async def _serve(config: Config, identity: Identity) -> int:
     loop = asyncio.get_running_loop()
     log = get_logger()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         loop.add_signal_handler(number, stop.set)
+    for number in STRAY:
+        loop.add_signal_handler(number, _pass_over, number)
     pool = Pool(Setup(config.text, config.source, str(config.base)), config.core.scan, listener())
     server = ScanServer(config, identity, pool)
 

@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from mailward.gateway.signals import STRAY
 from mailward.hooks.outlet import hold_standard_descriptors
 from mailward.supervisor.child import StartFailed
 from mailward.supervisor.duties import Duties
@@ -20,8 +21,6 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-_MEANINGLESS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO)
-"""Signals that would end the program, and that other mail programs or their tools send for something else."""
 
 
 def explain(error: ConfigError) -> str:
@@ -51,7 +50,7 @@ async def _serve(supervisor: Supervisor) -> int:
     loop = asyncio.get_running_loop()
     for number in _STOPS:
         loop.add_signal_handler(number, asked.put_nowait, None)
-    for number in _MEANINGLESS:
+    for number in STRAY:
         loop.add_signal_handler(number, _pass_over, supervisor, number)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there is something to reload
     stop = asyncio.create_task(asked.get())
