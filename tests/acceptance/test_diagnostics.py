@@ -45,7 +45,7 @@ def test_every_conversation_is_kept_where_all_are_wanted(gateway: Start, hop: Ho
     hop.wait_for("reader@house.example")
     (inbound,) = kept(up, "inbound")
     assert "C: MAIL FROM:<author@sender.example>" in inbound
-    assert "S: 354 End data" in inbound
+    assert "S: 354 Start mail input" in inbound
     lines, size = CLEAN.count(b"\n") + 1, len(CLEAN) + 3
     assert f"content: {lines} lines, {size} bytes" in inbound
     assert "Good day" not in inbound
