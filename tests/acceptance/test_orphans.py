@@ -97,7 +97,10 @@ def test_what_was_left_in_a_scan_process_ends_with_a_killed_program(leaving: Gat
     else:
         leaving.running.kill()
     gone(leaving, "of-scan")
-    if whose == "supervisor":  # nobody is left who could know of it
+    if whose == "gateway":
+        assert leaving.stop() == 0
+        assert not lives(left(leaving, "of-gateway"))
+    else:  # nobody is left who could know of it
         os.kill(left(leaving, "of-gateway"), signal.SIGKILL)
 
 
