@@ -242,8 +242,9 @@ class Server(Intake, SMTP):
 
     def go_on_over(self, encrypted: asyncio.Transport) -> None:
         """Speak and listen over another transport from now on: that of TLS."""
-        self.transport = encrypted
+        # What StreamWriter.start_tls does, which cannot be given bytes that were read before. It calls a method of the
+        # protocol that has another name since Python 3.13, so that what it sets is set here.
+        self.transport = self._transport = encrypted
+        self._over_ssl = True
         self.lines._transport = encrypted  # type: ignore[attr-defined]
-        # what StreamWriter.start_tls does, which cannot be given bytes that were read before
         self._writer._transport = encrypted  # type: ignore[attr-defined]
-        self._replace_writer(self._writer)  # type: ignore[attr-defined]
