@@ -131,7 +131,7 @@ class Message:
                 below = part.children[child]
                 stack.append((part, child + 1, reading))
             else:
-                if self._tree.has_junk:
+                if self._ledger.junk:  # decoding has shown that a part may be read otherwise
                     self._tree.read_junk(part)
                 if reading == len(part.readings):
                     continue

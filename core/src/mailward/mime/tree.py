@@ -85,11 +85,6 @@ class Tree:
             while stack:
                 stack.extend(reversed(self._open(stack.pop())))
 
-    @property
-    def has_junk(self) -> bool:
-        """Whether decoding has shown that a part may be read otherwise, and that was not yet tried."""
-        return bool(self._ledger.junk)
-
     def read_junk(self, part: Part) -> None:
         """Add the second readings of base64 in which decoding met junk.
 
