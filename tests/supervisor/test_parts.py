@@ -329,7 +329,7 @@ def test_the_plan_says_what_the_configuration_asks_for(tmp_path: Path) -> None:
 
     config = load_config(None)
     plan = plan_of(config, Engine(config))
-    assert plan.gateways == max(1, processors() * 2 // 3)
+    assert plan.gateways == processors()
     assert plan.listen == (Point("", "127.0.0.1:2525"),)
     assert plan.plugins.keys() == {"relay", "archives", "content", "antivirus"}
     more = parse_config("[gateway]\nmax_connections = 5000\n", "x", tmp_path)

@@ -39,7 +39,7 @@ _WORDS: dict[Any, str] = {
 _FACTORY_WORDS = {
     "hostname": "the name of the machine",
     "workers": "the number of processors",
-    "gateways": "two for every three processors, at least one",
+    "gateways": "the number of processors",
     "sessions": "twice the number of processors, 10 at least",
 }
 _SIZES = ((1024**3, "GB"), (1024**2, "MB"), (1024, "KB"))

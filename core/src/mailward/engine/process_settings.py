@@ -17,7 +17,7 @@ class ProcessSettings:
     """``[process]``: gateway processes and how they are looked after."""
 
     gateways: int = setting(
-        factory=lambda: max(1, processors() * 2 // 3),
+        factory=processors,
         validator=between(1, 64),
         help="gateway processes; the scan processes are shared out among them",
     )
