@@ -20,9 +20,18 @@ Start = Callable[..., Gateway]
 def kept(gateway: Gateway, kind: str, count: int = 1) -> list[str]:
     """The texts that are kept, oldest first, once there are so many."""
     folder = gateway.state / "diagnostics" / kind
-    files = until(lambda: (found := sorted(folder.glob("*")))[count - 1 :] and found, f"{count} × {kind}")
-    assert all(file.stat().st_mode & 0o077 == 0 for file in files)
-    return [file.read_text() for file in files]
+
+    def written() -> list[tuple[int, str]]:
+        try:
+            found = [(file.stat().st_mode, file.read_text()) for file in sorted(folder.glob("*"))]
+        except FileNotFoundError:  # it made room for another
+            return []
+        # a file is there a moment before what is in it
+        return found if len(found) >= count and all(text for _, text in found) else []
+
+    files = until(written, f"{count} × {kind}")
+    assert all(mode & 0o077 == 0 for mode, _ in files)
+    return [text for _, text in files]
 
 
 def none_kept(gateway: Gateway, kind: str) -> bool:
@@ -115,8 +124,14 @@ def test_the_oldest_conversations_make_room(gateway: Start, hop: Hop) -> None:
     up = gateway(hop, diagnostics={"inbound": "all", "max_files": 2})
     for number in range(4):
         quit_after(up, f"NOOP {number}")
-    texts = kept(up, "inbound", 2)
-    assert ["NOOP 2" in texts[0], "NOOP 3" in texts[1], len(texts)] == [True, True, 2]
+        # a conversation is written once the client has gone
+        until(lambda word=f"NOOP {number}": word in kept(up, "inbound")[-1], f"conversation {number}")
+
+    def are_the_last_two() -> bool:
+        texts = kept(up, "inbound", 2)
+        return ["NOOP 2" in texts[0], "NOOP 3" in texts[-1], len(texts)] == [True, True, 2]
+
+    until(are_the_last_two, "the others to make room")
 
 
 def test_an_attempt_that_fails_is_kept(gateway: Start, hop: Hop) -> None:
