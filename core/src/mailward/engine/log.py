@@ -13,7 +13,7 @@ import msgspec
 
 from mailward.engine.core_settings import LogFormat, LogLevel, LogSettings
 from mailward.hooks.log import structlog
-from mailward.hooks.outlet import Outlet, standard_error
+from mailward.hooks.outlet import LOST, Outlet, standard_error
 
 LEVELS = {
     LogLevel.DEBUG: logging.DEBUG,
@@ -42,19 +42,16 @@ def _escaped(logger: Any, method: str, fields: MutableMapping[str, Any]) -> Muta
     return fields
 
 
-_LOST = "log lines lost"
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _lost_in_text(count: int) -> str:
-    return f"{_now()} [warning  ] {_LOST:<30} count={count}"
+    return f"{_now()} [warning  ] {LOST:<30} count={count}"
 
 
 def _lost_in_json(count: int) -> str:
-    return _json({"count": count, "event": _LOST, "level": "warning", "timestamp": _now()})
+    return _json({"count": count, "event": LOST, "level": "warning", "timestamp": _now()})
 
 
 class _Lines:

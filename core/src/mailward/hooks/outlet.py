@@ -16,6 +16,9 @@ import sys
 from collections.abc import Callable
 from time import monotonic
 
+LOST = "log lines lost"
+"""The event of the line that says how many were."""
+
 _PATIENCE_S = 0.25
 _STANDARD = (0, 1, 2)
 

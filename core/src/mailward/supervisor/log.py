@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from mailward.hooks.outlet import standard_error
+from mailward.hooks.outlet import LOST, standard_error
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -17,7 +17,7 @@ class Log:
     def __init__(self) -> None:
         self._least = 1
         self._json = False
-        self._outlet = standard_error(lambda count: self._line("warning", "log lines lost", {"count": count}))
+        self._outlet = standard_error(lambda count: self._line("warning", LOST, {"count": count}))
 
     def configure(self, level: str, form: str) -> None:
         """Write lines from this level on, as ``text`` or ``json``."""

@@ -16,26 +16,11 @@ from mailward_archives.cards import is_card, unpack_card
 from mailward_archives.settings import ArchivesSettings
 
 _MARKUP_TYPES = ("text/html", "image/svg+xml", "application/xml", "application/xhtml+xml", "text/x-script")
-_MARKUP_NAMES = (
-    *(".html", ".htm", ".shtml", ".xhtml", ".xht", ".svg", ".xml", ".xsl", ".xslt", ".mht", ".css"),
-    *(
-        ".js",
-        ".jse",
-        ".hta",
-        ".vbs",
-        ".vbe",
-        ".vb",
-        ".wsf",
-        ".wsc",
-        ".sct",
-        ".ps1",
-        ".psm1",
-        ".bat",
-        ".cmd",
-        ".py",
-        ".sh",
-    ),
-)
+_MARKUP_SUFFIXES = """
+    html htm shtml xhtml xht svg xml xsl xslt mht css
+    js jse hta vbs vbe vb wsf wsc sct ps1 psm1 bat cmd py sh
+"""
+_MARKUP_NAMES = tuple(f".{suffix}" for suffix in _MARKUP_SUFFIXES.split())
 _BINHEX_TYPE = "application/mac-binhex40"
 _BINARY = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]")
 _LOOKED_AT_BYTES = 512
