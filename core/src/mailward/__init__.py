@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mailward.hooks.settings import ByteSize, NoSettings, Seconds, Secret, between, setting
     from mailward.hooks.tally import Tally
     from mailward.hooks.template import Template
-    from mailward.hooks.words import WORDS, About
+    from mailward.hooks.words import WORDS, About, fill_in
     from mailward.mime import (
         CONTAINER_TYPES,
         Limits,
@@ -247,6 +247,7 @@ __all__ = [
     "between",
     "domain_spellings",
     "edits_of",
+    "fill_in",
     "hookimpl",
     "mask_regex",
     "printable",
@@ -289,6 +290,7 @@ _HOMES = {
     "Template": "mailward.hooks.template",
     "WORDS": "mailward.hooks.words",
     "About": "mailward.hooks.words",
+    "fill_in": "mailward.hooks.words",
     "CONTAINER_TYPES": "mailward.mime",
     "Limits": "mailward.mime",
     "Member": "mailward.mime",

@@ -1,18 +1,22 @@
 """What any text about a message may say of it: names of our own, and the tags of older products (SAV-NTF-03).
 
-A plugin adds the names for what it has found, and fills in `Template` texts with both.
+A plugin adds the names for what it has found, and has `fill_in` fill in `Template` texts with both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import localtime, strftime
+from typing import TypeVar
 
 from attrs import frozen
 
 from mailward.hooks.scan import Scan
+from mailward.hooks.template import Template
 from mailward.mime import Message, Part
 from mailward.values.text import printable
+
+T = TypeVar("T")
 
 
 @frozen
@@ -60,3 +64,12 @@ WORDS: Mapping[str, Callable[[About], str]] = {
     "TIME": lambda about: strftime("%H:%M:%S", localtime(about.now)),
 }
 """Every name, and how it is worked out. Recipients are those that the header shows, never the envelope's."""
+
+
+def fill_in(template: Template, own: Mapping[str, Callable[[T], str]], told: T, about: About) -> str:
+    """The text of ``template`` with the names of ``own``, worked out of ``told``, and those of `WORDS`.
+
+    ``own`` goes before. Names that the text does not use are not worked out.
+    """
+    used = template.names & (own.keys() | WORDS.keys())
+    return template.render(**{name: own[name](told) if name in own else WORDS[name](about) for name in used})

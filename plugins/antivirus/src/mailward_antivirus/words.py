@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from mailward import WORDS, About, Kind, Template, printable
+from mailward import WORDS, About, Kind, Template, fill_in, printable
 
 _REASONS: dict[Kind, str] = {
     Kind.INFECTED: "it contained a virus",
@@ -50,10 +50,6 @@ NAMES = frozenset((*WORDS, *_OF_THE_VIRUS))
 """Every name."""
 
 
-def _said(name: str, told: Told) -> str:
-    return _OF_THE_VIRUS[name](told) if name in _OF_THE_VIRUS else WORDS[name](told.about)
-
-
 def filled(template: Template, told: Told) -> str:
     """The text of ``template``; names that it does not use are not worked out."""
-    return template.render(**{name: _said(name, told) for name in template.names & NAMES})
+    return fill_in(template, _OF_THE_VIRUS, told, told.about)

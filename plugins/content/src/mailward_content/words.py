@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from mailward import WORDS, About, Template, printable
+from mailward import WORDS, About, Template, fill_in, printable
 from mailward_content.rule import Hit
 
 
@@ -39,10 +39,6 @@ NAMES = frozenset((*WORDS, *_OF_THE_HIT))
 """Every name."""
 
 
-def _said(name: str, told: Told) -> str:
-    return _OF_THE_HIT[name](told) if name in _OF_THE_HIT else WORDS[name](told.about)
-
-
 def filled(template: Template, told: Told) -> str:
     """The text of ``template`` about a hit; names that it does not use are not worked out."""
-    return template.render(**{name: _said(name, told) for name in template.names & NAMES})
+    return fill_in(template, _OF_THE_HIT, told, told.about)
